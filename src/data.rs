@@ -1,0 +1,84 @@
+//! What passes between the protocol and the data plane: splits one way, results the other. Neither knows the other; both know these.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A map task's part of the input: pieces of files, in the order of the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// In the order of the input.
+    pub pieces: Vec<Piece>,
+}
+
+/// A range of one input file. With lines as records, a piece owns every line that *begins* in `from..to`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The file as the user typed it (apps print this).
+    pub name: String,
+    /// Where the file is: relative to the job directory if on the same mount, else absolute.
+    pub path: String,
+    /// First byte.
+    pub from: u64,
+    /// One past the last byte.
+    pub to: u64,
+    /// The whole file's length when the job was planned, in bytes.
+    pub len: u64,
+    /// The whole file's mtime when the job was planned, in nanoseconds; a file that changed since fails its task.
+    pub mtime_ns: i64,
+}
+
+/// A file described well enough to know it again: by length and checksum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSum {
+    /// The file's name, relative to `shuffle/` or to the output directory's `.attempts/`.
+    pub name: String,
+    /// Length in bytes.
+    pub len: u64,
+    /// CRC-32 (IEEE) of the whole content.
+    pub crc32: u32,
+}
+
+/// What an attempt made: its files (of a map: one per partition in order, or one for all; of a reduce: the output) and its counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Complete and closed before this is written down.
+    pub files: Vec<FileSum>,
+    /// Built-in (`records in`, ...) and the app's own.
+    pub counters: Counters,
+}
+
+/// Named sums, counted once per committed attempt.
+pub type Counters = BTreeMap<String, u64>;
+
+/// How shuffle files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShuffleForm {
+    /// The lab's: JSON lines, one file per map attempt and partition, for reading with eyes and `jq`.
+    Json,
+}
+
+impl fmt::Display for ShuffleForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShuffleForm::Json => f.write_str("json"),
+        }
+    }
+}
+
+/// Why an attempt made nothing.
+#[derive(Debug)]
+pub enum Failure {
+    /// The app returned an error or panicked, with its message.
+    App(String),
+    /// An input is missing, unreadable or changed since planning, with the message.
+    Input(String),
+    /// Shuffle files were missing or failed their checksum in two fresh reads: the map attempts they are of.
+    Damaged(Vec<String>),
+    /// The control said so.
+    Cancelled,
+    /// The operating system refused; a full disk is told by [`crate::Error::is_no_room`].
+    Disk(crate::Error),
+}

@@ -1,0 +1,53 @@
+//! Creating what exists once, and whole files: link(2) and a draft, made honest.
+//!
+//! Problem: `link` answers EEXIST where it was done but its reply was lost; `O_EXCL` shows a name before its content. Workaround: the content is
+//! complete under a temporary name first; after EEXIST the inode behind the final name says whether it is ours.
+
+use std::io;
+
+use super::rename::is_gone;
+use super::{Created, Disk, Flush};
+
+/// Creates `path` with `bytes`, once: whoever comes second gets [`Created::Before`] and changes nothing.
+pub fn create_once(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<Created> {
+    let draft = disk.draft(dir_of(path), bytes, Flush::Always)?;
+    let created = link_once(disk, &draft, path);
+    // The temporary name has served; that it may stay behind after a crash harms nobody (names with a dot are never listed).
+    let _ = disk.remove(&draft);
+    created
+}
+
+/// Makes `to` a second name of `from`, unless something else bears it.
+pub fn link_once(disk: &dyn Disk, from: &str, to: &str) -> io::Result<Created> {
+    match disk.link(from, to) {
+        Ok(()) => Ok(Created::Now),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            super::fresh::renew(disk, dir_of(to))?;
+            let ours = disk.look(from)?.inode;
+            match disk.look(to) {
+                Ok(look) if look.inode == ours => Ok(Created::Now),
+                Ok(_) => Ok(Created::Before),
+                Err(error) if is_gone(&error) => Ok(Created::Before),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes `path` whole: complete under a temporary name, then renamed. Replaces what bears the name, so only for names that several writers
+/// may give the same content. A crash leaves the temporary file or the whole file.
+pub fn write_whole(disk: &dyn Disk, path: &str, bytes: &[u8], flush: Flush) -> io::Result<()> {
+    let draft = disk.draft(dir_of(path), bytes, flush)?;
+    match disk.rename(&draft, path) {
+        Ok(()) => Ok(()),
+        // Nobody else knows the temporary name: where it is gone and the directory is not, the rename was done and its reply lost.
+        Err(error) if is_gone(&error) => super::fresh::renew(disk, dir_of(path)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The directory part of a path of ours; `.` for a name in the job directory itself.
+pub fn dir_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(".", |(dir, _)| dir)
+}

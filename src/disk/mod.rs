@@ -1,0 +1,149 @@
+//! The shared directory, and every hazard of it in one home.
+//!
+//! [`Disk`] is what an operating system offers of one directory on a shared mount, as *one client* sees it: a dozen calls that may be stale, may
+//! hang, and may answer wrongly when a reply was lost. What the protocol may rely on is built from them once, in the files beside this one:
+//!
+//! | hazard | home |
+//! |---|---|
+//! | rename and link that succeeded and say they did not (a lost reply) | `rename.rs`, `create.rs` |
+//! | a listing or a name that is stale, for a minute or for good | `fresh.rs` |
+//! | a half-written file under a final name; tempfile's 0600 | `real.rs` (`draft`) |
+//! | a lock that is missing, local, or lost silently | `real.rs` (`try_lock`); nothing depends on it |
+//! | notification that does not cross machines, and our own reads waking us | `watch.rs` |
+//! | a call that never comes back | `patience.rs` |
+//!
+//! The same code runs on [`real::RealDisk`] and on the simulated disk of `sim/`; the calls it hides are forbidden elsewhere by `clippy.toml`.
+//! All paths are relative to the job directory, with `/`.
+
+use std::io;
+use std::time::Duration;
+
+pub mod create;
+pub mod fresh;
+pub mod patience;
+pub mod real;
+pub mod rename;
+#[doc(hidden)]
+pub mod sim;
+pub mod watch;
+
+/// One name in a listing. Names that begin with a dot (`.nfsXXXX`, our own temporaries) are never listed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Entry {
+    /// The name; bytes that are not UTF-8 are replaced, which makes the name foreign.
+    pub name: String,
+    /// What it is. A name of ours that is not a plain file is foreign.
+    pub is_file: bool,
+}
+
+/// What a fresh look at a file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Look {
+    /// The file's modification time in nanoseconds, by the server's clock: only ever compared for equality.
+    pub stamp: i128,
+    /// The inode (device and number): two names with the same one are the same file.
+    pub inode: (u64, u64),
+    /// Length in bytes.
+    pub len: u64,
+}
+
+/// What became of a try to lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lock {
+    /// We hold it; or this mount's locks are local, which we cannot see. It proves nothing.
+    Taken,
+    /// Somebody else holds it.
+    Refused,
+    /// This mount has no working locks, or the server is in a grace period.
+    Broken,
+}
+
+/// Whether what is written must be on the server's disk before the call returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flush {
+    /// Flushed and checked, whatever the mount: for what must not be lost (outputs, phase files).
+    Always,
+    /// Flushed and checked on a network mount, where write errors appear only then; not on a local disk.
+    OnNetwork,
+}
+
+/// One client's view of one directory on a shared mount. See the module's table for what the calls do *not* promise.
+pub trait Disk: Send + Sync {
+    /// The names in `dir` now, opened afresh by path (1 GETATTR, +1 READDIR per ~700 names when changed). May still be stale:
+    /// see [`fresh`].
+    fn list(&self, dir: &str) -> io::Result<Vec<Entry>>;
+
+    /// Opens and closes `dir` by path, so that the next look-up in it asks the server (1 GETATTR).
+    fn refresh(&self, dir: &str) -> io::Result<()>;
+
+    /// rename(2). `NotFound` does not mean that somebody else won: see [`rename`].
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// link(2): `to` becomes a second name of `from`. `AlreadyExists` does not mean that somebody else won: see [`create`].
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// unlink(2).
+    fn remove(&self, path: &str) -> io::Result<()>;
+
+    /// mkdir(2); an existing directory is fine.
+    fn make_dir(&self, path: &str) -> io::Result<()>;
+
+    /// A complete, closed file with these bytes and the umask's permissions, under a temporary name in `dir`; returns its path.
+    fn draft(&self, dir: &str, bytes: &[u8], flush: Flush) -> io::Result<String>;
+
+    /// Opens an existing file for appending only: never for reading, which would hand this machine a read delegation, and never creating it.
+    fn open(&self, path: &str) -> io::Result<Box<dyn Hold>>;
+
+    /// The whole of a file that does not move any more. Refuses (`InvalidData`) more than `limit` bytes.
+    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
+
+    /// Sets the mtime of a file or directory to the *server's* now, by path (1 SETATTR).
+    fn touch(&self, path: &str) -> io::Result<()>;
+
+    /// Asks the server for a file's or directory's attributes (1 GETATTR). A name that may have been absent before: see [`fresh`].
+    fn look(&self, path: &str) -> io::Result<Look>;
+
+    /// This client's monotonic clock.
+    fn now(&self) -> Duration;
+
+    /// True if the directory lies on a network or shared file system, as far as one can see; only makes things slower and safer.
+    fn is_network(&self) -> bool;
+}
+
+/// A file held open for appending. Dropping it closes it, and with it goes the lock.
+pub trait Hold: Send {
+    /// Appends bytes.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Tries to lock the file, never waits.
+    fn try_lock(&self) -> Lock;
+
+    /// The inode held, whatever it is called by now.
+    fn inode(&self) -> io::Result<(u64, u64)>;
+
+    /// Sets the held file's mtime to the server's now, wherever it is called by now.
+    fn touch(&self) -> io::Result<()>;
+
+    /// Makes sure that what was appended has arrived, and says so; keeps the file open (and locked).
+    fn flush(&mut self, flush: Flush) -> io::Result<()>;
+}
+
+/// What became of a rename to a name that only its caller makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "a rename may have found its source gone"]
+pub enum Moved {
+    /// It lies under the new name.
+    Here,
+    /// The source was gone: somebody else was quicker. An ordinary value, not an error.
+    Gone,
+}
+
+/// What became of creating something that exists once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "something else may already bear the name"]
+pub enum Created {
+    /// By this call.
+    Now,
+    /// The name was there before; what it holds is somebody else's, or our own from an earlier try.
+    Before,
+}

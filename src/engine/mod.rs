@@ -1,0 +1,83 @@
+//! The data plane: inputs to splits, splits to shuffle files, shuffle files to output files. It knows no protocol: it is told where to read
+//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `map`, `shuffle_json`, `reduce`, `output`, `sequential`.
+
+use std::path::{Path, PathBuf};
+
+use crate::app::{Context, OptionDoc, Options, Unit};
+use crate::control::Control;
+use crate::data::{Failure, FileSum, Made, ShuffleForm, Split};
+
+/// An app as the engine and the registry see it: any [`App`](crate::app::App), its types erased.
+///
+/// Implemented for every `App`; nobody else needs to.
+pub trait AnyApp: Send + Sync {
+    /// What one record is.
+    fn unit(&self) -> Unit;
+
+    /// Runs one map attempt: reads the split, writes the shuffle files, closed and described.
+    fn run_map(&self, work: &MapWork<'_>) -> Result<Made, Failure>;
+
+    /// Runs one reduce attempt: verifies and merges its partition of the inputs, writes the output file, closed and described.
+    fn run_reduce(&self, work: &ReduceWork<'_>) -> Result<Made, Failure>;
+}
+
+/// One map attempt's orders.
+pub struct MapWork<'a> {
+    /// What to read.
+    pub split: &'a Split,
+    /// Relative paths in the split start here (the job directory).
+    pub base: &'a Path,
+    /// Where the shuffle files go.
+    pub shuffle_dir: &'a Path,
+    /// The claim's full name, which every file made bears.
+    pub name: &'a str,
+    /// How many partitions (reduce tasks).
+    pub partitions: u32,
+    /// How shuffle files are written.
+    pub form: ShuffleForm,
+    /// Flush files to the server's disk before they are described (on a network mount).
+    pub sync: bool,
+    /// Handed to the app.
+    pub context: &'a Context,
+    /// Asked at every record.
+    pub control: &'a Control,
+}
+
+/// One reduce attempt's orders.
+pub struct ReduceWork<'a> {
+    /// Which partition.
+    pub partition: u32,
+    /// One per map task, in the order of the map tasks.
+    pub inputs: &'a [ShuffleInput],
+    /// Where the shuffle files are.
+    pub shuffle_dir: &'a Path,
+    /// The output file, complete when the call returns: written beside, flushed, renamed.
+    pub output: PathBuf,
+    /// How shuffle files are written.
+    pub form: ShuffleForm,
+    /// Handed to the app.
+    pub context: &'a Context,
+    /// Asked at every key.
+    pub control: &'a Control,
+}
+
+/// What one map attempt left for one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShuffleInput {
+    /// The map attempt's full name.
+    pub attempt: String,
+    /// The file to read and verify.
+    pub file: FileSum,
+}
+
+/// One app by name: what a program hands to [`crate::main`].
+pub struct AppEntry {
+    /// What the user types.
+    pub name: &'static str,
+    /// One line for `flockwork apps`.
+    pub about: &'static str,
+    /// The `-o` options it knows; others are refused.
+    pub options: &'static [OptionDoc],
+    /// Makes the app from its options; the message of an `Err` goes to the user.
+    pub make: fn(&Options) -> Result<Box<dyn AnyApp>, String>,
+}

@@ -1,0 +1,193 @@
+//! The one error of the library: what was attempted, on which path, why it failed, what to do next.
+//!
+//! The text is a lowercase fragment that reads well after `flockwork: `, for example
+//! `cannot read input books/a.txt: No such file or directory (os error 2); check the path, it is taken as you typed it`.
+//! Losing a race is never an `Error`: see [`Moved`](crate::disk::Moved) and [`Commit`](crate::job::claim::Commit).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What went wrong, as far as a caller may want to act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The operating system refused; see [`Error::io_kind`].
+    Io,
+    /// An input is missing, unreadable, or changed since the job was planned.
+    Input,
+    /// The directory is not a job, or is another job than the one asked for.
+    NotThisJob,
+    /// A file of the job does not hold what it must.
+    Damaged,
+    /// A file was written by a newer flockwork.
+    Newer,
+    /// The job directory went away while it was in use.
+    Vanished,
+    /// The job ended without a result, or cannot go on.
+    Failed,
+    /// The command line, an app's name or an option is wrong.
+    Usage,
+    /// The app itself reported an error or panicked.
+    App,
+}
+
+/// An attempt that failed: operation, path, cause, advice.
+pub struct Error {
+    kind: ErrorKind,
+    attempted: Cow<'static, str>,
+    path: Option<PathBuf>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    advice: Option<Cow<'static, str>>,
+}
+
+/// The result of nearly everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of `kind`; `attempted` is a fragment such as `cannot read input`.
+    pub fn new(kind: ErrorKind, attempted: impl Into<Cow<'static, str>>) -> Error {
+        Error { kind, attempted: attempted.into(), path: None, cause: None, advice: None }
+    }
+
+    /// An error the operating system gave for `attempted` on `path`.
+    pub fn io(attempted: impl Into<Cow<'static, str>>, path: impl AsRef<Path>, cause: io::Error) -> Error {
+        let error = Error::new(ErrorKind::Io, attempted).on(path);
+        let advice = advice_for(&cause);
+        let error = error.because(cause);
+        match advice {
+            Some(advice) => error.advise(advice),
+            None => error,
+        }
+    }
+
+    /// The same error, naming the path it happened on.
+    #[must_use]
+    pub fn on(mut self, path: impl AsRef<Path>) -> Error {
+        self.path = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// The same error with the cause beneath it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same error with a sentence on what to do next.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<Cow<'static, str>>) -> Error {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// The same error under another kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Error {
+        self.kind = kind;
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The path it happened on, where there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The operating system's error beneath, where there is one.
+    pub fn io_error(&self) -> Option<&io::Error> {
+        self.cause.as_ref()?.downcast_ref()
+    }
+
+    /// The kind of the operating system's error beneath, where there is one.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.io_error().map(io::Error::kind)
+    }
+
+    /// True where the storage has no room or may not be written: nobody's fault, and worth waiting for.
+    pub fn is_no_room(&self) -> bool {
+        self.io_error().is_some_and(is_no_room)
+    }
+
+    /// True where the file or folder was not there.
+    pub fn is_not_found(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::NotFound)
+    }
+}
+
+/// True for ENOSPC, EDQUOT and EROFS: a full disk or quota is nobody's error (design: wait, then go on).
+pub fn is_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+}
+
+fn advice_for(cause: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as K;
+    Some(match cause.kind() {
+        K::PermissionDenied => "check the owner and the permissions (ls -ld), and that this user may write there",
+        K::StorageFull => "free space on that file system; running jobs wait and go on by themselves",
+        K::QuotaExceeded => "free space or raise the quota; running jobs wait and go on by themselves",
+        K::ReadOnlyFilesystem => "mount it read-write, or choose another directory with --job",
+        K::StaleNetworkFileHandle => "the mount lost that file; run the command again, and look at the mount if it stays",
+        _ => return None,
+    })
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.attempted)?;
+        if let Some(path) = &self.path {
+            write!(f, " {}", path.display())?;
+        }
+        if let Some(cause) = &self.cause {
+            write!(f, ": {cause}")?;
+        }
+        if let Some(advice) = &self.advice {
+            write!(f, "; {advice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<Error> for io::Error {
+    /// Keeps the kind of the cause, and the whole text as the message.
+    fn from(error: Error) -> io::Error {
+        io::Error::new(error.io_kind().unwrap_or(io::ErrorKind::Other), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_names_the_act_the_path_the_cause_and_the_remedy() {
+        let cause = io::Error::from(io::ErrorKind::PermissionDenied);
+        let text = Error::io("cannot create", "/mnt/job/pending", cause).to_string();
+        assert!(text.starts_with("cannot create /mnt/job/pending: permission denied; check the owner"), "{text}");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_an_error() {
+        let full = Error::io("cannot write", "x", io::Error::from(io::ErrorKind::StorageFull));
+        assert!(full.is_no_room(), "ENOSPC is nobody's error");
+        assert!(!Error::new(ErrorKind::Input, "cannot read").is_no_room(), "an input error is somebody's");
+    }
+}

@@ -1,0 +1,13 @@
+//! MapReduce and task farming over one shared directory: no server, no port, survives crashes.
+
+pub mod app;
+pub mod control;
+pub mod data;
+pub mod disk;
+pub mod engine;
+pub mod error;
+pub mod ids;
+pub mod partition;
+pub mod units;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,116 @@
+//! Sizes as `64MiB`, times as `10s`, wall-clock stamps as RFC 3339: how people write and read them.
+
+use std::time::Duration;
+
+/// Reads a size in bytes: `4096`, `64KiB`, `64MiB`, `1GiB`, `2TiB`, also `64M`, `64MB` (powers of 1000 with `B`).
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let (number, unit) = split_unit(text);
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return Err(format!("`{text}` is not a size; write for example 64MiB or 4096")),
+    };
+    let bytes = number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).map(|n| n * factor as f64);
+    match bytes {
+        Some(bytes) if bytes <= u64::MAX as f64 => Ok(bytes as u64),
+        _ => Err(format!("`{text}` is not a size; write for example 64MiB or 4096")),
+    }
+}
+
+/// Reads a time: `10s`, `500ms`, `2m`, `1h`, `1d`; a bare number is seconds.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split_unit(text);
+    let seconds = match unit {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err(format!("`{text}` is not a time; write for example 10s, 500ms or 2m")),
+    };
+    let value = number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0 && *n * seconds < 1e10);
+    value.map(|n| Duration::from_secs_f64(n * seconds)).ok_or_else(|| format!("`{text}` is not a time; write for example 10s, 500ms or 2m"))
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    (&text[..end], text[end..].trim())
+}
+
+/// Writes a size for people: `512 B`, `1.5 MiB`.
+pub fn show_size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// Writes a time for people: `0.24 s`, `12 s`, `3m 05s`, `2h 07m`.
+pub fn show_time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..=9 => format!("{:.2} s", time.as_secs_f64()),
+        10..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// The wall clock as RFC 3339 in UTC, for files and logs that people read. Nothing decides by it.
+pub fn stamp_utc() -> String {
+    let now = jiff::Timestamp::now();
+    now.round(jiff::Unit::Millisecond).unwrap_or(now).to_string()
+}
+
+/// The wall clock as `20261122-182137` in UTC, for the default name of a job directory.
+pub fn stamp_compact() -> String {
+    jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_people_write_them() {
+        for (text, bytes) in
+            [("0", 0), ("4096", 4096), ("64MiB", 64 << 20), ("64 MiB", 64 << 20), ("1g", 1 << 30), ("1.5k", 1536), ("2MB", 2_000_000)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "MiB", "-1", "64XB", "1e400", "nan"] {
+            assert!(parse_size(text).is_err(), "{text:?} is no size");
+        }
+    }
+
+    #[test]
+    fn times_read_as_people_write_them() {
+        for (text, ms) in [("10s", 10_000), ("10", 10_000), ("500ms", 500), ("2m", 120_000), ("1.5h", 5_400_000)] {
+            assert_eq!(parse_time(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["", "s", "-1s", "10 parsecs", "1e300s"] {
+            assert!(parse_time(text).is_err(), "{text:?} is no time");
+        }
+    }
+
+    #[test]
+    fn sizes_and_times_print_short() {
+        assert_eq!((show_size(512).as_str(), show_size(3 << 19).as_str()), ("512 B", "1.5 MiB"));
+        let times = [(240, "0.24 s"), (12_000, "12 s"), (185_000, "3m 05s"), (7_620_000, "2h 07m")];
+        for (ms, text) in times {
+            assert_eq!(show_time(Duration::from_millis(ms)), text);
+        }
+    }
+}
