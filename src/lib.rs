@@ -2,11 +2,13 @@
 
 pub mod app;
 pub mod control;
+pub mod coordinator;
 pub mod data;
 pub mod disk;
 pub mod engine;
 pub mod error;
 pub mod ids;
+pub mod job;
 pub mod partition;
 pub mod units;
 

@@ -58,6 +58,15 @@ pub enum Lock {
     Broken,
 }
 
+/// The answer to a call that may hang for ever, where one file's holder is a machine that died.
+#[derive(Debug)]
+pub enum Soon<T> {
+    /// It came back.
+    Back(T),
+    /// It did not, so far.
+    Hanging,
+}
+
 /// Whether what is written must be on the server's disk before the call returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Flush {
@@ -94,8 +103,27 @@ pub trait Disk: Send + Sync {
     /// Opens an existing file for appending only: never for reading, which would hand this machine a read delegation, and never creating it.
     fn open(&self, path: &str) -> io::Result<Box<dyn Hold>>;
 
+    /// [`Disk::open`] with patience: gives up waiting after `limit` (the call itself cannot be given up and may still be under way).
+    fn open_soon(&self, path: &str, limit: Duration) -> io::Result<Soon<Box<dyn Hold>>> {
+        let _ = limit;
+        self.open(path).map(Soon::Back)
+    }
+
+    /// [`Disk::look`] with patience; while an earlier look at the same path still hangs, no other is begun.
+    fn look_soon(&self, path: &str, limit: Duration) -> io::Result<Soon<Look>> {
+        let _ = limit;
+        self.look(path).map(Soon::Back)
+    }
+
     /// The whole of a file that does not move any more. Refuses (`InvalidData`) more than `limit` bytes.
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
+
+    /// At most `len` bytes from `from` of a file that does not move any more.
+    fn read_part(&self, path: &str, from: u64, len: usize) -> io::Result<Vec<u8>> {
+        let all = self.read(path, u64::MAX)?;
+        let from = usize::try_from(from).unwrap_or(usize::MAX).min(all.len());
+        Ok(all[from..all.len().min(from.saturating_add(len))].to_vec())
+    }
 
     /// Sets the mtime of a file or directory to the *server's* now, by path (1 SETATTR).
     fn touch(&self, path: &str) -> io::Result<()>;

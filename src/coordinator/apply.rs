@@ -1,0 +1,245 @@
+//! Doing what was planned: dull, one function per action, each harmless if done twice, late, or by two coordinators.
+
+use std::time::Duration;
+
+use super::Coordinator;
+use super::plan::{Action, Ending};
+use crate::data::{Counters, Made};
+use crate::disk::rename::{is_gone, rename};
+use crate::disk::{Flush, Moved, Soon, create};
+use crate::error::{Error, Result};
+use crate::ids::{AttemptId, ClaimName, TaskFile};
+use crate::job::end::{self, Attempts, End, Outcome, OutputSum};
+use crate::job::layout::{self, State};
+use crate::job::outputs::{self, Published};
+use crate::job::plan::Counted;
+use crate::job::record::{Ended, Event, Line};
+use crate::job::snapshot::Snapshot;
+use crate::units::stamp_utc;
+
+/// An open that hangs longer is a dead machine's delegation: the next attempt goes out beside the claim.
+const OPEN_PATIENCE: Duration = Duration::from_secs(1);
+/// How often a claim that hung is tried again.
+const STUCK_RETRY: Duration = Duration::from_secs(10);
+
+/// How the job is to end.
+struct Decision {
+    outcome: Outcome,
+    error: Option<String>,
+    blames: Vec<String>,
+    outputs: Vec<OutputSum>,
+}
+
+impl Decision {
+    fn failed(error: String, blames: Vec<String>) -> Decision {
+        Decision { outcome: Outcome::Failed, error: Some(error), blames, outputs: Vec::new() }
+    }
+}
+
+impl Coordinator {
+    /// Does one action. `snapshot` is the one it was planned from.
+    pub(super) fn apply(&mut self, snapshot: &Snapshot, action: &Action) -> Result<()> {
+        match action {
+            Action::Issue(attempt) => self.issue(*attempt),
+            Action::Expire(claim, why) => self.expire(claim, *why),
+            Action::DropPending(attempt) => self.drop_pending(*attempt),
+            Action::Retract(claim) => self.retract(claim),
+            Action::PlanReduce => self.plan_reduce(snapshot),
+            Action::Finish => self.finish(snapshot),
+            Action::Fail { error, blames, .. } => {
+                self.log.event("failed", "", error);
+                self.decide(snapshot, Decision::failed(error.clone(), blames.clone()), &[])
+            }
+            Action::Cancel => {
+                self.log.event("cancelled", "", "");
+                let decision = Decision { outcome: Outcome::Cancelled, ..Decision::failed("cancelled".to_owned(), Vec::new()) };
+                self.decide(snapshot, decision, &[])
+            }
+            Action::NameEnd => self.name_end(),
+        }
+    }
+
+    fn issue(&mut self, attempt: AttemptId) -> Result<()> {
+        let path = layout::pending(attempt);
+        let event = Event::Issued { task: attempt.to_string(), job: self.spec.id.clone() };
+        create::write_whole(&*self.disk, &path, &Line::new(&self.name, event).to_bytes(), Flush::OnNetwork)
+            .map_err(|error| Error::io("cannot issue", self.root.join(&path), error))?;
+        if attempt.number > 1 {
+            self.log.event("issued", &attempt.to_string(), "");
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, claim: &ClaimName, why: Ended) -> Result<()> {
+        let now = self.disk.now();
+        if self.stuck.get(claim).is_some_and(|since| now.saturating_sub(*since) < STUCK_RETRY) {
+            return Ok(());
+        }
+        let from = layout::held(State::Claimed, claim);
+        let fail = |error| Error::io("cannot take back", self.root.join(&from), error);
+        let hold = match self.disk.open_soon(&from, OPEN_PATIENCE) {
+            Ok(Soon::Back(hold)) => hold,
+            Ok(Soon::Hanging) => {
+                // Renaming it now would stall every listing of claimed/ on this machine.
+                self.stuck.insert(claim.clone(), now);
+                self.log.event("stuck", &claim.to_string(), "its file hangs; the next attempt is issued beside it");
+                return Ok(());
+            }
+            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) => return Err(fail(error)),
+        };
+        self.stuck.remove(claim);
+        let to = layout::held(State::Expired, claim);
+        if rename(&*self.disk, &from, &to).map_err(fail)? == Moved::Here {
+            // Said only now: written before the rename, it could tear the result of a worker that is not dead after all.
+            self.say_ended(hold, &claim.to_string(), why);
+            self.log.event("expired", &claim.to_string(), if why == Ended::Lost { "lost" } else { "dropped" });
+        }
+        Ok(())
+    }
+
+    fn say_ended(&mut self, mut hold: Box<dyn crate::disk::Hold>, name: &str, why: Ended) {
+        // For people: a file in expired/ that does not say why counts as lost, which is what most are.
+        let mut bytes = vec![b'\n'];
+        bytes.extend(Line::new(&self.name, Event::Ended(why)).to_bytes());
+        let _ = hold.append(&bytes).and_then(|()| hold.flush(Flush::OnNetwork));
+        let ending = match why {
+            Ended::Lost | Ended::Retracted => Ending::Lost,
+            Ended::GivenBack | Ended::Dropped => Ending::Free,
+        };
+        self.ledger.endings.insert(name.to_owned(), ending);
+    }
+
+    fn drop_pending(&mut self, attempt: AttemptId) -> Result<()> {
+        let from = layout::pending(attempt);
+        // The target is made by whoever drops this number, each meaning the same; an expired file without a worker's name says "dropped".
+        let moved = rename(&*self.disk, &from, &State::Expired.path(&TaskFile::Free(attempt)));
+        moved.map(|_| ()).map_err(|error| Error::io("cannot drop", self.root.join(&from), error))
+    }
+
+    fn retract(&mut self, claim: &ClaimName) -> Result<()> {
+        let from = layout::held(State::Done, claim);
+        let to = layout::held(State::Expired, claim);
+        let moved = rename(&*self.disk, &from, &to).map_err(|error| Error::io("cannot retract", self.root.join(&from), error))?;
+        self.results.remove(claim);
+        if moved == Moved::Here {
+            self.log.event("retracted", &claim.to_string(), "its files are missing or damaged; the task is done again");
+            if let Ok(hold) = self.disk.open(&to) {
+                self.say_ended(hold, &claim.to_string(), Ended::Retracted);
+            }
+        }
+        Ok(())
+    }
+
+    /// The result of a done attempt; `None` marks it hollow, to be retracted.
+    fn result(&mut self, claim: &ClaimName) -> Result<Option<(Made, u64)>> {
+        if let Some(known) = self.results.get(claim) {
+            return Ok(Some(known.clone()));
+        }
+        let read = outputs::done_record(&*self.disk, claim);
+        let read = read.map_err(|error| Error::io("cannot read", self.root.join(layout::held(State::Done, claim)), error))?;
+        match &read {
+            Some(result) => _ = self.results.insert(claim.clone(), result.clone()),
+            None => _ = self.hollow.insert(claim.clone()),
+        }
+        Ok(read)
+    }
+
+    fn plan_reduce(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let mut counted = Vec::with_capacity(snapshot.maps.len());
+        for (view, task) in snapshot.maps.iter().zip(0..) {
+            for claim in &view.done {
+                if let Some((made, _)) = self.result(claim)? {
+                    counted.push(Counted { task, attempt: claim.to_string(), files: made.files });
+                    break;
+                }
+            }
+        }
+        if counted.len() < snapshot.maps.len() {
+            return Ok(()); // Some are hollow now: the next plan retracts them.
+        }
+        let _ = crate::job::plan::create_reduce(&*self.disk, &self.root, &self.spec.id, &counted)?;
+        self.log.event("phase", "", "reduce");
+        self.phase_changed();
+        Ok(())
+    }
+
+    fn finish(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let mut sums = Vec::with_capacity(snapshot.reduces.len());
+        let mut counting = Vec::new();
+        let mut complete = true;
+        for (view, partition) in snapshot.reduces.iter().zip(0..) {
+            let mut done = Vec::new();
+            for claim in &view.done {
+                match self.result(claim)? {
+                    Some((made, _)) => done.push((claim.clone(), made)),
+                    None => complete = false,
+                }
+            }
+            match outputs::publish(&*self.disk, &self.root, &self.spec.ask.output, partition, &done)? {
+                Published::By(claim) => {
+                    let file = done.iter().find(|(name, _)| *name == claim).and_then(|(_, made)| made.files.first());
+                    let (len, crc32) = file.map_or((0, 0), |file| (file.len, file.crc32));
+                    sums.push(OutputSum { file: layout::output_name(partition), attempt: claim.to_string(), len, crc32 });
+                    counting.push(claim);
+                }
+                Published::Bad(claims) => {
+                    complete = false;
+                    self.hollow.extend(claims);
+                }
+                Published::Foreign(path) => {
+                    let error = format!("{} is no file of this job's, and outputs are never replaced: move it away, then `flockwork retry`", self.root.join(path).display());
+                    return self.decide(snapshot, Decision::failed(error, Vec::new()), &[]);
+                }
+            }
+        }
+        if !complete {
+            return Ok(()); // Hollow ones are retracted by the next plan.
+        }
+        let maps = self.counting_maps(snapshot)?;
+        counting.extend(maps);
+        self.decide(snapshot, Decision { outcome: Outcome::Finished, error: None, blames: Vec::new(), outputs: sums }, &counting)
+    }
+
+    /// The map attempts that the reduce plan counts; for one retracted since, the first of its task in `done/`.
+    fn counting_maps(&self, snapshot: &Snapshot) -> Result<Vec<ClaimName>> {
+        let mut names = Vec::new();
+        if let Some(plan) = crate::job::plan::Plan::reduce(&*self.disk, &self.root)? {
+            plan.for_each_counted(|counted| {
+                let done = snapshot.maps.get(counted.task as usize).map_or(&[][..], |view| &view.done);
+                let planned = done.iter().find(|claim| claim.to_string() == counted.attempt);
+                names.extend(planned.or(done.first()).cloned());
+            })?;
+        }
+        Ok(names)
+    }
+
+    fn decide(&mut self, snapshot: &Snapshot, decision: Decision, counting: &[ClaimName]) -> Result<()> {
+        let (mut counters, mut busy_ms) = (Counters::new(), 0);
+        for claim in counting {
+            if let Some((made, elapsed_ms)) = self.result(claim)? {
+                made.counters.iter().for_each(|(name, n)| *counters.entry(name.clone()).or_default() += n);
+                busy_ms += elapsed_ms;
+            }
+        }
+        let mut attempts = Attempts::default();
+        for (_, view) in snapshot.tasks() {
+            attempts.done += view.done.len() as u64;
+            attempts.failed += view.failed.len() as u64;
+            attempts.expired += view.expired.len() as u64;
+        }
+        let by = self.name.to_string();
+        let Decision { outcome, error, blames, outputs } = decision;
+        let end = End { outcome, at: stamp_utc(), by, error, blames, outputs, counters, attempts, busy_ms };
+        let decided = end::decide(&*self.disk, &self.root, &end)?;
+        self.phase_changed();
+        end::name(&*self.disk, &self.root, &decided)
+    }
+
+    fn name_end(&mut self) -> Result<()> {
+        match end::load(&*self.disk, &self.root)? {
+            Some(decided) => end::name(&*self.disk, &self.root, &decided),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Silence, added up on the observer's own monotonic clock. Nobody compares two machines' clocks.
+//!
+//! A claim is stale when it has been silent for a lease. Silence is only what lies between two *good* looks at one unchanged mtime: both reads back within
+//! a tenth of a lease, begun at most a fifth apart, and the observer's own touch of `coordinator.lock` back as quickly. So a stall of the server (also of
+//! its writes alone) or of the observer adds nothing, while a hiccup only delays; a restarted coordinator starts every claim at zero. A read that hangs
+//! while the observer's own touch comes back counts as silence: that file is held by a machine that died.
+//!
+//! Cost: one SETATTR and one GETATTR per claim every tenth of a lease. The rule of two successful unchanged reads is sanlock's (its fix 1d8cda2).
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::time::Duration;
+
+use crate::disk::rename::is_gone;
+use crate::disk::{Disk, Soon};
+use crate::ids::ClaimName;
+use crate::job::layout::{self, COORDINATOR_LOCK, State};
+
+/// What is known of the claims' heartbeats.
+pub struct Leases {
+    lease: Duration,
+    claims: HashMap<ClaimName, Silence>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    stamp: Option<i128>,
+    /// When the last good look came back.
+    good: Duration,
+    silent: Duration,
+}
+
+/// One read of one claim's mtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// When it was asked for, on the observer's clock.
+    pub begun: Duration,
+    /// When the answer came.
+    pub back: Duration,
+    /// The mtime; `None` if the read hangs.
+    pub stamp: Option<i128>,
+}
+
+impl Leases {
+    /// For claims believed for `lease`.
+    pub fn new(lease: Duration) -> Leases {
+        Leases { lease, claims: HashMap::new() }
+    }
+
+    /// How often to look.
+    pub fn period(&self) -> Duration {
+        self.lease / 10
+    }
+
+    /// Looks at all of `claims` once, forgetting every other.
+    pub fn look(&mut self, disk: &dyn Disk, claims: &[ClaimName]) -> io::Result<()> {
+        let patience = self.lease / 10;
+        let begun = disk.now();
+        disk.touch(COORDINATOR_LOCK)?;
+        let healthy = disk.now().saturating_sub(begun) <= patience;
+        let known: BTreeSet<&ClaimName> = claims.iter().collect();
+        self.claims.retain(|claim, _| known.contains(claim));
+        for claim in claims {
+            let begun = disk.now();
+            let stamp = match disk.look_soon(&layout::held(State::Claimed, claim), patience) {
+                Ok(Soon::Back(look)) => Some(look.stamp),
+                Ok(Soon::Hanging) => None,
+                Err(error) if is_gone(&error) => {
+                    self.claims.remove(claim);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if healthy {
+                self.note(claim, Reading { begun, back: disk.now(), stamp });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one reading into account; the observer's own touch came back in time before it.
+    pub fn note(&mut self, claim: &ClaimName, reading: Reading) {
+        let quick = reading.stamp.is_none() || reading.back.saturating_sub(reading.begun) <= self.lease / 10;
+        if !quick {
+            return;
+        }
+        let Some(silence) = self.claims.get_mut(claim) else {
+            self.claims.insert(claim.clone(), Silence { stamp: reading.stamp, good: reading.back, silent: Duration::ZERO });
+            return;
+        };
+        let gap = reading.begun.saturating_sub(silence.good);
+        if reading.stamp.is_some() && reading.stamp != silence.stamp {
+            silence.stamp = reading.stamp;
+            silence.silent = Duration::ZERO;
+        } else if gap <= self.lease / 5 {
+            silence.silent += gap;
+        }
+        silence.good = reading.back;
+    }
+
+    /// How long `claim` has been silent, as far as is known for certain.
+    pub fn silent(&self, claim: &ClaimName) -> Duration {
+        self.claims.get(claim).map_or(Duration::ZERO, |silence| silence.silent)
+    }
+
+    /// The claims that have been silent for a lease.
+    pub fn stale(&self) -> impl Iterator<Item = &ClaimName> {
+        self.claims.iter().filter(|(_, silence)| silence.silent >= self.lease).map(|(claim, _)| claim)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim() -> ClaimName {
+        "map-00000.a1@n.1.x".parse().expect("a claim's name")
+    }
+
+    fn reading(at_ms: u64, took_ms: u64, stamp: i128) -> Reading {
+        let begun = Duration::from_millis(at_ms);
+        Reading { begun, back: begun + Duration::from_millis(took_ms), stamp: Some(stamp) }
+    }
+
+    fn is_stale(readings: impl IntoIterator<Item = Reading>) -> bool {
+        let mut leases = Leases::new(Duration::from_secs(10));
+        readings.into_iter().for_each(|reading| leases.note(&claim(), reading));
+        leases.stale().next().is_some()
+    }
+
+    #[test]
+    fn a_silent_claim_is_stale_after_a_lease_and_not_before() {
+        assert!(!is_stale((0..=9).map(|s| reading(s * 1000, 1, 7))), "nine seconds of silence are none");
+        assert!(is_stale((0..=11).map(|s| reading(s * 1000, 1, 7))));
+    }
+
+    #[test]
+    fn a_beat_ends_the_silence() {
+        assert!(!is_stale((0..=60).map(|s| reading(s * 1000, 1, i128::from(s / 8)))), "a beat every 8 s is slow but alive");
+    }
+
+    #[test]
+    fn a_stall_of_the_observer_adds_nothing() {
+        let stalled = (0..5).map(|s| reading(s * 1000, 1, 7)).chain([reading(60_000, 1, 7)]).chain((61..65).map(|s| reading(s * 1000, 1, 7)));
+        assert!(!is_stale(stalled));
+    }
+
+    #[test]
+    fn slow_answers_of_the_server_add_nothing() {
+        assert!(!is_stale((0..30).map(|s| reading(s * 1000, 1500, 7))));
+    }
+
+    #[test]
+    fn hiccups_delay_but_do_not_hide_a_dead_worker() {
+        let hiccups = (0..=20).map(|s| reading(s * 1000, if s % 4 == 3 { 1200 } else { 1 }, 7));
+        assert!(is_stale(hiccups), "every fourth look is slow, the others still add up");
+    }
+
+    #[test]
+    fn a_read_that_hangs_alone_counts_as_silence() {
+        let hanging = |s: u64| Reading { begun: Duration::from_secs(s), back: Duration::from_secs(s), stamp: None };
+        assert!(is_stale([reading(0, 1, 7)].into_iter().chain((1..=11).map(hanging))));
+    }
+}

@@ -1,0 +1,160 @@
+//! The coordinator: a reconciler without memory. It reads the directory, compares it with the plan, and does what is missing.
+//!
+//! [`Coordinator::tick`] is the whole of it: snapshot -> plan -> apply. It opens no input, shuffle or output data, runs no user code, and keeps only caches of files that
+//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `apply`,
+//! `leases`, `serve`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::data::Made;
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::ids::{ClaimName, WorkerName};
+use crate::job::layout::{self, PHASE};
+use crate::job::log::Log;
+use crate::job::snapshot::{Belief, Shape, Snapshot};
+use crate::job::spec::Spec;
+
+mod apply;
+pub mod leases;
+pub mod ledger;
+pub mod plan;
+mod probes;
+pub mod serve;
+
+use ledger::Ledger;
+use plan::Facts;
+
+/// While something lies unclaimed in `pending/`, the directory is touched this often: one touch ends everybody's wrong listing.
+const TOUCH_PENDING: Duration = Duration::from_secs(3);
+/// `phase/` is touched this long after each new file in it, for the same reason.
+const TOUCH_PHASE: Duration = Duration::from_secs(1);
+
+/// One coordinator of one job.
+pub struct Coordinator {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    name: WorkerName,
+    spec: Spec,
+    shape: Shape,
+    log: Log,
+    ledger: Ledger,
+    results: HashMap<ClaimName, (Made, u64)>,
+    hollow: BTreeSet<ClaimName>,
+    stuck: BTreeMap<ClaimName, Duration>,
+    pending_touched: Duration,
+    phase_changed: Option<Duration>,
+}
+
+/// What one tick saw and did.
+#[derive(Debug)]
+pub struct Tick {
+    /// What was seen, before anything was done.
+    pub snapshot: Snapshot,
+    /// How many actions were done; 0 means that there is nothing to do but wait.
+    pub done: usize,
+    /// The job has ended and nothing is left to clear up.
+    pub ended: bool,
+}
+
+impl Coordinator {
+    /// A coordinator named `name` of the job `spec` at `root`, whose plan has `maps` map tasks.
+    pub fn new(disk: Arc<dyn Disk>, root: PathBuf, name: WorkerName, spec: Spec, maps: u32, log: Log) -> Coordinator {
+        let shape = Shape { maps, reduces: spec.ask.reduces };
+        Coordinator {
+            pending_touched: disk.now(),
+            disk,
+            root,
+            name,
+            spec,
+            shape,
+            log,
+            ledger: Ledger::default(),
+            results: HashMap::new(),
+            hollow: BTreeSet::new(),
+            stuck: BTreeMap::new(),
+            phase_changed: None,
+        }
+    }
+
+    /// One round: look, plan, do. `stale` are the claims that have been silent for a lease, or whose worker is known to be dead.
+    pub fn tick(&mut self, stale: &BTreeSet<ClaimName>) -> Result<Tick> {
+        self.touch_when_due()?;
+        let mut snapshot = self.look(Belief::Glance)?;
+        let mut actions = self.plan(&snapshot, stale);
+        if actions.iter().any(plan::Action::rests_on_absence) {
+            snapshot = self.look(Belief::Sure)?;
+            actions = self.plan(&snapshot, stale);
+        }
+        let ended = actions.is_empty() && snapshot.phases.end;
+        let mut done = 0;
+        for action in &actions {
+            // What was seen too long ago may be long untrue; the next tick looks anew.
+            if self.disk.now().saturating_sub(snapshot.taken) > self.spec.ask.lease() {
+                break;
+            }
+            self.apply(&snapshot, action)?;
+            done += 1;
+        }
+        self.touch_pending(&snapshot)?;
+        Ok(Tick { snapshot, done, ended })
+    }
+
+    /// The coordinator's name.
+    pub fn name(&self) -> &WorkerName {
+        &self.name
+    }
+
+    fn look(&mut self, belief: Belief) -> Result<Snapshot> {
+        let snapshot = Snapshot::take(&*self.disk, self.shape, belief).map_err(|error| self.unreadable(error))?;
+        self.ledger.read(&*self.disk, &self.root, &snapshot)?;
+        Ok(snapshot)
+    }
+
+    fn plan(&self, snapshot: &Snapshot, stale: &BTreeSet<ClaimName>) -> Vec<plan::Action> {
+        let stuck = self.stuck.keys().cloned().collect();
+        let facts = Facts {
+            endings: &self.ledger.endings,
+            blamed: &self.ledger.blamed,
+            stale,
+            stuck: &stuck,
+            hollow: &self.hollow,
+            max_errors: self.spec.ask.max_errors,
+            max_lost: self.spec.ask.max_lost,
+        };
+        plan::plan(snapshot, &facts)
+    }
+
+    fn unreadable(&self, error: std::io::Error) -> Error {
+        let kind = error.kind();
+        let error = Error::io("cannot list the job", &self.root, error);
+        match kind {
+            std::io::ErrorKind::NotFound => error.of_kind(crate::ErrorKind::Vanished).advise("the job directory was removed while it ran"),
+            _ => error,
+        }
+    }
+
+    fn phase_changed(&mut self) {
+        self.phase_changed = Some(self.disk.now());
+    }
+
+    fn touch_when_due(&mut self) -> Result<()> {
+        if self.phase_changed.is_some_and(|at| self.disk.now().saturating_sub(at) >= TOUCH_PHASE) {
+            self.phase_changed = None;
+            self.disk.touch(PHASE).map_err(|error| self.unreadable(error))?;
+        }
+        Ok(())
+    }
+
+    fn touch_pending(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let unclaimed = snapshot.tasks().any(|(_, view)| !view.pending.is_empty());
+        if unclaimed && self.disk.now().saturating_sub(self.pending_touched) >= TOUCH_PENDING {
+            self.pending_touched = self.disk.now();
+            self.disk.touch(layout::State::Pending.dir()).map_err(|error| self.unreadable(error))?;
+        }
+        Ok(())
+    }
+}

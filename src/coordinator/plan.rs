@@ -1,0 +1,193 @@
+//! What is to be done next: a pure function of one look at the directory. No disk, no clock, no thread.
+//!
+//! The whole policy in one sentence: *issue what is nowhere and within its limits*. Start, restart after kill -9, take-over by a standby and ordinary
+//! running are this one function. Actions that rest on the *absence* of something are only believed from a sure snapshot; the caller takes one
+//! when [`Action::rests_on_absence`] says so and plans again.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
+use crate::job::layout::State;
+use crate::job::record::Ended;
+use crate::job::snapshot::{Snapshot, TaskView};
+
+/// What the coordinator knows beside the names: read once from files that never move again, or watched.
+pub struct Facts<'a> {
+    /// How attempts in `failed/` and `expired/` ended, by file name.
+    pub endings: &'a HashMap<String, Ending>,
+    /// Attempts that an earlier, retried end blamed: they count no more.
+    pub blamed: &'a HashSet<String>,
+    /// Claims that are to be taken back.
+    pub stale: &'a BTreeSet<ClaimName>,
+    /// Stale claims whose file hangs (a dead machine's delegation): the next attempt is issued beside them.
+    pub stuck: &'a BTreeSet<ClaimName>,
+    /// Files in `done/` that in two fresh reads held no result of their own.
+    pub hollow: &'a BTreeSet<ClaimName>,
+    /// Reported errors of a task before the job fails.
+    pub max_errors: u32,
+    /// Lost leases and retracts of a task before the job fails.
+    pub max_lost: u32,
+}
+
+/// How an attempt in `failed/` or `expired/` ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// It reported this error.
+    Error(String),
+    /// It found these map attempts' files missing or wrong: no error of its own.
+    Damaged(Vec<ClaimName>),
+    /// Its lease was lost, or its result retracted.
+    Lost,
+    /// Given back or dropped: nobody's fault.
+    Free,
+}
+
+/// One thing to do. Doing it twice, or by two coordinators, does no harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Write a new descriptor into `pending/`.
+    Issue(AttemptId),
+    /// Take a claim back.
+    Expire(ClaimName, Ended),
+    /// Take a copy of a finished task, or of an ended job, out of `pending/`.
+    DropPending(AttemptId),
+    /// Take a result back whose files are missing or damaged.
+    Retract(ClaimName),
+    /// Every map task is done: decide which attempts count.
+    PlanReduce,
+    /// Every reduce task is done: publish and decide the end.
+    Finish,
+    /// A task is past its limit: decide the end.
+    Fail {
+        /// Which.
+        task: TaskId,
+        /// Its last error, or that it was lost too often.
+        error: String,
+        /// The attempts that count against it.
+        blames: Vec<String>,
+    },
+    /// Somebody touched `cancel`: decide the end.
+    Cancel,
+    /// Give the decided end its second name.
+    NameEnd,
+}
+
+impl Action {
+    /// True if this is only right where something really is *not* there.
+    pub fn rests_on_absence(&self) -> bool {
+        match self {
+            Action::Issue(_) | Action::PlanReduce | Action::Finish | Action::Fail { .. } => true,
+            Action::Expire(..) | Action::DropPending(_) | Action::Retract(_) | Action::Cancel | Action::NameEnd => false,
+        }
+    }
+}
+
+/// Everything that is to be done now, in order. Empty: wait.
+pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
+    if snapshot.phases.end {
+        return clear_up(snapshot);
+    }
+    if snapshot.cancel {
+        return vec![Action::Cancel];
+    }
+    let retracted = to_retract(snapshot, facts);
+    let mut actions: Vec<Action> = retracted.iter().cloned().map(Action::Retract).collect();
+    let is_done = |view: &TaskView| view.done.iter().any(|claim| !retracted.contains(claim));
+    let maps_done = snapshot.maps.iter().all(is_done);
+    for (task, view) in snapshot.tasks() {
+        if is_done(view) {
+            drop_copies(task, view, &mut actions);
+            continue;
+        }
+        actions.extend(view.claimed.iter().filter(|claim| facts.stale.contains(claim)).cloned().map(|claim| Action::Expire(claim, Ended::Lost)));
+        let may_issue = match task.phase {
+            crate::ids::Phase::Map => true,
+            crate::ids::Phase::Reduce => maps_done && retracted.is_empty() && snapshot.phases.reduce,
+        };
+        if may_issue && is_nowhere(view, facts) {
+            match verdict(task, view, facts) {
+                Some(failure) => return vec![failure],
+                None if snapshot.pause => {}
+                None => actions.push(Action::Issue(task.attempt(view.highest + 1))),
+            }
+        }
+    }
+    if maps_done && retracted.is_empty() {
+        if !snapshot.phases.reduce {
+            actions.push(Action::PlanReduce);
+        } else if snapshot.reduces.iter().all(is_done) {
+            actions.push(Action::Finish);
+        }
+    }
+    actions
+}
+
+/// After the end: nothing stays claimable or claimed.
+fn clear_up(snapshot: &Snapshot) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for (task, view) in snapshot.tasks() {
+        drop_copies(task, view, &mut actions);
+    }
+    if !snapshot.phases.verdict {
+        actions.push(Action::NameEnd);
+    }
+    actions
+}
+
+fn drop_copies(task: TaskId, view: &TaskView, actions: &mut Vec<Action>) {
+    actions.extend(view.pending.iter().map(|&number| Action::DropPending(task.attempt(number))));
+    actions.extend(view.claimed.iter().cloned().map(|claim| Action::Expire(claim, Ended::Dropped)));
+}
+
+/// Results that are to be taken back: hollow ones, and those that a *damaged* report names.
+fn to_retract(snapshot: &Snapshot, facts: &Facts<'_>) -> BTreeSet<ClaimName> {
+    let done: HashSet<&ClaimName> = snapshot.tasks().flat_map(|(_, view)| &view.done).collect();
+    let reports = snapshot.reduces.iter().flat_map(|view| &view.failed);
+    let named = reports.filter_map(|claim| match facts.endings.get(&claim.to_string()) {
+        Some(Ending::Damaged(names)) => Some(names),
+        Some(Ending::Error(_) | Ending::Lost | Ending::Free) | None => None,
+    });
+    named.flatten().chain(facts.hollow).filter(|claim| done.contains(claim)).cloned().collect()
+}
+
+/// In none of `pending`, `claimed` and `done`; a claim that hangs, and one that is just being taken back, is not believed to be anywhere.
+/// (The one being taken back is issued again from the next snapshot, when it has really left `claimed/`.)
+fn is_nowhere(view: &TaskView, facts: &Facts<'_>) -> bool {
+    view.pending.is_empty() && view.claimed.iter().all(|claim| facts.stuck.contains(claim))
+}
+
+/// Past a limit, the task fails the job.
+fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Option<Action> {
+    let names = view.failed.iter().map(ToString::to_string).chain(view.expired.iter().map(TaskFile::to_string));
+    let counting: Vec<String> = names.filter(|name| !facts.blamed.contains(name)).collect();
+    let ending = |name: &String| facts.endings.get(name);
+    let errors: Vec<&String> = counting.iter().filter(|name| matches!(ending(name), Some(Ending::Error(_)))).collect();
+    let lost = counting.iter().filter(|name| matches!(ending(name), Some(Ending::Lost))).count();
+    let error = if errors.len() >= facts.max_errors as usize {
+        let last = errors.iter().max_by_key(|name| attempt_number(name));
+        match last.and_then(|name| ending(name)) {
+            Some(Ending::Error(text)) => format!("{task} failed {} times, at last with: {text}", errors.len()),
+            Some(Ending::Damaged(_) | Ending::Lost | Ending::Free) | None => return None,
+        }
+    } else if lost >= facts.max_lost as usize {
+        format!("{task} was lost {lost} times without a result: its workers died, or fell silent for a lease, while they worked on it")
+    } else {
+        return None;
+    };
+    let blames = counting.into_iter().filter(|name| matches!(facts.endings.get(name), Some(Ending::Error(_) | Ending::Lost))).collect();
+    Some(Action::Fail { task, error, blames })
+}
+
+fn attempt_number(name: &str) -> u32 {
+    name.parse::<TaskFile>().map_or(0, |file| file.attempt().number)
+}
+
+/// The directory a claim of this action leaves.
+pub fn source(action: &Action) -> Option<State> {
+    match action {
+        Action::Expire(..) => Some(State::Claimed),
+        Action::DropPending(_) => Some(State::Pending),
+        Action::Retract(_) => Some(State::Done),
+        Action::Issue(_) | Action::PlanReduce | Action::Finish | Action::Fail { .. } | Action::Cancel | Action::NameEnd => None,
+    }
+}

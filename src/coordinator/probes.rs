@@ -1,0 +1,62 @@
+//! A dead worker noticed by its lock: quicker than its lease, never instead of it.
+//!
+//! A worker holds a lock on its `workers/` file for life. A prober that has *itself* found that lock taken, and then finds it free, knows that the
+//! process is gone: at once on its own host; elsewhere only after two missed beats, because a restarted NFSv3 server forgets locks. Where locks are
+//! local or broken the lock is never found taken, and nothing is concluded. A lock taken by the probe itself is let go at once; the worker took
+//! its own before the file had a name, so it cannot be disturbed. Cost: OPEN, LOCK, CLOSE per probe.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::disk::{Disk, Lock, Soon};
+use crate::ids::WorkerName;
+use crate::job::layout;
+
+/// A probe that hangs longer proves nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the locks have told so far.
+#[derive(Default)]
+pub struct Probes {
+    seen: HashMap<WorkerName, Seen>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Never found taken: proves nothing, ever.
+    Nothing,
+    /// Found taken by this prober.
+    Taken,
+    /// Found taken, then free: the process is gone.
+    Dead,
+}
+
+impl Probes {
+    /// Probes `worker` if it is new, or if `suspect` says that it is worth asking again; true if it is known to be dead.
+    pub fn is_dead(&mut self, disk: &dyn Disk, worker: &WorkerName, suspect: impl FnOnce() -> bool) -> bool {
+        let seen = self.seen.get(worker).copied();
+        if seen == Some(Seen::Dead) {
+            return true;
+        }
+        if seen.is_some() && !suspect() {
+            return false;
+        }
+        let lock = match disk.open_soon(&layout::worker(worker), PATIENCE) {
+            Ok(Soon::Back(hold)) => hold.try_lock(),
+            Ok(Soon::Hanging) | Err(_) => Lock::Broken,
+        };
+        let now = match (seen, lock) {
+            (_, Lock::Refused) => Seen::Taken,
+            (Some(Seen::Taken), Lock::Taken) => Seen::Dead,
+            (Some(Seen::Taken), Lock::Broken) => Seen::Taken,
+            (_, Lock::Taken | Lock::Broken) => Seen::Nothing,
+        };
+        self.seen.insert(worker.clone(), now);
+        now == Seen::Dead
+    }
+
+    /// Forgets workers that are no more listed.
+    pub fn keep(&mut self, listed: &std::collections::BTreeSet<WorkerName>) {
+        self.seen.retain(|worker, _| listed.contains(worker));
+    }
+}

@@ -1,0 +1,251 @@
+//! Around the tick: the lock, the standby, the sentry that looks at heartbeats, and waiting.
+//!
+//! The lock and the sentry's touches of `coordinator.lock` only keep two coordinators from doing the same work; with both lying, two run at once and do no
+//! harm. A standby takes over when the lock falls free, or when the file's mtime has not changed for three leases.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::leases::Leases;
+use super::probes::Probes;
+use super::{Coordinator, Tick};
+use crate::disk::rename::is_gone;
+use crate::disk::watch::{Waker, Watch};
+use crate::disk::{Created, Disk, Flush, Hold, Lock, create, fresh};
+use crate::error::{Error, Result};
+use crate::ids::{ClaimName, WorkerName};
+use crate::job::end::{self, End};
+use crate::job::layout::{self, COORDINATOR_LOCK, State};
+use crate::job::record::{Event, Line};
+use crate::job::snapshot::Snapshot;
+
+/// How often the locks of workers on this host are probed.
+const PROBE_PERIOD: Duration = Duration::from_millis(250);
+/// How often a standby tries the lock.
+const STANDBY_PERIOD: Duration = Duration::from_millis(200);
+/// A disk that refuses is asked again after this long.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the coordinator tells whoever runs it.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// Another coordinator is at work; this one stands by.
+    StandingBy,
+    /// This one is at work.
+    Serving,
+    /// A tick saw this.
+    Seen(&'a Snapshot),
+    /// Tasks wait and no worker is alive.
+    NoWorker,
+    /// The disk refuses; the job waits and goes on by itself.
+    Trouble(&'a Error),
+}
+
+/// What the sentry has found out, for the next tick.
+#[derive(Default)]
+struct Sightings {
+    claims: BTreeSet<ClaimName>,
+    workers: BTreeSet<WorkerName>,
+    silent: BTreeSet<ClaimName>,
+    dead: BTreeSet<WorkerName>,
+}
+
+type Shared = Arc<Mutex<Sightings>>;
+
+fn lock(shared: &Shared) -> MutexGuard<'_, Sightings> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves the job until its end, standing by first while another coordinator is at work. `stop` is asked at every turn.
+pub fn serve(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<End>> {
+    let Some(_lock) = stand_by(coordinator, stop, tell)? else { return Ok(None) };
+    tell(News::Serving);
+    let shared = Shared::default();
+    let over = Arc::new(AtomicBool::new(false));
+    let sentry = {
+        let (disk, name, spec) = (Arc::clone(&coordinator.disk), coordinator.name.clone(), coordinator.spec.ask.clone());
+        let (shared, over, waker) = (Arc::clone(&shared), Arc::clone(&over), watch.waker());
+        let leases = Leases::new(spec.lease());
+        let beat = spec.beat();
+        std::thread::spawn(move || Sentry { disk, host: name, leases, probes: Probes::default(), beat, shared, over, waker }.run())
+    };
+    let end = lead(coordinator, watch, stop, &shared, tell);
+    over.store(true, Relaxed);
+    sentry.thread().unpark();
+    // Not joined if it hangs in a call: the process may go all the same.
+    end
+}
+
+/// Ticks until the end.
+fn lead(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, shared: &Shared, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<End>> {
+    let mut backoff = crate::disk::watch::Backoff::new(Duration::from_millis(20), Duration::from_secs(1), u64::from(coordinator.name.pid()));
+    let mut worker_seen = coordinator.disk.now();
+    while !stop.load(Relaxed) {
+        let tick = match coordinator.tick(&stale(shared)) {
+            Ok(tick) => tick,
+            Err(error) if is_passing(&error) => {
+                tell(News::Trouble(&error));
+                watch.wait(TROUBLE_PAUSE);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        tell(News::Seen(&tick.snapshot));
+        if tick.ended {
+            return end::load(&*coordinator.disk, &coordinator.root);
+        }
+        bury(coordinator, shared);
+        sight(shared, &tick);
+        let waiting = tick.snapshot.tasks().any(|(_, view)| !view.pending.is_empty());
+        if !tick.snapshot.workers.is_empty() || !waiting {
+            worker_seen = coordinator.disk.now();
+        } else if coordinator.disk.now().saturating_sub(worker_seen) > Duration::from_secs(5) {
+            tell(News::NoWorker);
+            worker_seen = coordinator.disk.now() + Duration::from_secs(25);
+        }
+        if tick.done > 0 {
+            backoff.reset();
+            continue;
+        }
+        if watch.wait(backoff.next()) == crate::disk::watch::Woken::Event {
+            backoff.reset();
+        }
+    }
+    Ok(None)
+}
+
+/// Errors that may pass by themselves: the job waits.
+fn is_passing(error: &Error) -> bool {
+    error.io_error().is_some() && error.kind() != crate::ErrorKind::Vanished
+}
+
+fn stale(shared: &Shared) -> BTreeSet<ClaimName> {
+    let seen = lock(shared);
+    let of_dead = seen.claims.iter().filter(|claim| seen.dead.contains(&claim.worker));
+    of_dead.chain(&seen.silent).cloned().collect()
+}
+
+fn sight(shared: &Shared, tick: &Tick) {
+    let mut seen = lock(shared);
+    seen.claims = tick.snapshot.tasks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
+    seen.workers.clone_from(&tick.snapshot.workers);
+}
+
+/// Takes dead workers out of the listing, once none of their claims is left.
+fn bury(coordinator: &Coordinator, shared: &Shared) {
+    let seen = lock(shared);
+    let done: Vec<WorkerName> = seen.dead.iter().filter(|worker| seen.workers.contains(worker) && !seen.claims.iter().any(|claim| claim.worker == **worker)).cloned().collect();
+    drop(seen);
+    for worker in done {
+        let _ = coordinator.disk.remove(&layout::worker(&worker));
+    }
+}
+
+/// Waits until this coordinator may serve; `None` if stopped before.
+fn stand_by(coordinator: &Coordinator, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<Box<dyn Hold>>> {
+    let disk = &*coordinator.disk;
+    let fail = |error| Error::io("cannot open", coordinator.root.join(COORDINATOR_LOCK), error);
+    let mut silence = Leases::new(coordinator.spec.ask.lease() * 3);
+    let own: ClaimName = crate::ids::TaskId::map(0).attempt(1).held_by(&coordinator.name);
+    let mut told = false;
+    loop {
+        let (mut hold, created) = open_lock(disk).map_err(fail)?;
+        let unlocked = match hold.try_lock() {
+            Lock::Taken => true,
+            Lock::Refused => false,
+            // No working locks here: only the mtime tells whether another is at work, unless nobody can have been before us.
+            Lock::Broken => created == Created::Now,
+        };
+        let begun = disk.now();
+        let stamp = disk.look(COORDINATOR_LOCK).map_err(fail)?.stamp;
+        silence.note(&own, super::leases::Reading { begun, back: disk.now(), stamp: Some(stamp) });
+        if unlocked || silence.stale().next().is_some() {
+            let line = Line::new(&coordinator.name, Event::Claimed { host: coordinator.name.host().to_owned(), pid: coordinator.name.pid() });
+            let _ = hold.append(&line.to_bytes()).and_then(|()| hold.flush(Flush::OnNetwork));
+            return Ok(Some(hold));
+        }
+        if end::load(disk, &coordinator.root).is_ok_and(|end| end.is_some()) || stop.load(Relaxed) {
+            return if stop.load(Relaxed) { Ok(None) } else { Ok(Some(hold)) };
+        }
+        if !told {
+            tell(News::StandingBy);
+            told = true;
+        }
+        std::thread::sleep(STANDBY_PERIOD);
+    }
+}
+
+fn open_lock(disk: &dyn Disk) -> std::io::Result<(Box<dyn Hold>, Created)> {
+    match disk.open(COORDINATOR_LOCK) {
+        Err(error) if is_gone(&error) => {
+            let draft = disk.draft(".", b"", Flush::OnNetwork)?;
+            let created = create::link_once(disk, &draft, COORDINATOR_LOCK);
+            let _ = disk.remove(&draft);
+            let created = created?;
+            fresh::renew(disk, ".")?;
+            Ok((disk.open(COORDINATOR_LOCK)?, created))
+        }
+        opened => Ok((opened?, Created::Before)),
+    }
+}
+
+/// The thread that looks at heartbeats and probes locks: it never waits for the main loop, nor that for it.
+struct Sentry {
+    disk: Arc<dyn Disk>,
+    host: WorkerName,
+    leases: Leases,
+    probes: Probes,
+    beat: Duration,
+    shared: Shared,
+    over: Arc<AtomicBool>,
+    waker: Waker,
+}
+
+impl Sentry {
+    fn run(mut self) {
+        let mut next_look = self.disk.now();
+        while !self.over.load(Relaxed) {
+            if self.disk.now() >= next_look {
+                next_look = self.disk.now() + self.leases.period();
+                self.look();
+            }
+            self.probe();
+            std::thread::park_timeout(PROBE_PERIOD.min(self.leases.period()));
+        }
+    }
+
+    /// A fresh listing of its own: the main loop may be busy, or stalled.
+    fn look(&mut self) {
+        let Ok(entries) = self.disk.list(State::Claimed.dir()) else { return };
+        let claims: Vec<ClaimName> = entries.iter().filter_map(|entry| entry.name.parse().ok()).collect();
+        if self.leases.look(&*self.disk, &claims).is_err() {
+            return;
+        }
+        let silent: BTreeSet<ClaimName> = self.leases.stale().cloned().collect();
+        let mut seen = lock(&self.shared);
+        let news = !silent.is_subset(&seen.silent);
+        seen.silent = silent;
+        seen.claims.extend(claims);
+        drop(seen);
+        if news {
+            self.waker.wake();
+        }
+    }
+
+    fn probe(&mut self) {
+        let (workers, claims) = {
+            let seen = lock(&self.shared);
+            (seen.workers.clone(), seen.claims.clone())
+        };
+        self.probes.keep(&workers);
+        for worker in &workers {
+            let missed_beats = || claims.iter().any(|claim| claim.worker == *worker && self.leases.silent(claim) > self.beat * 2);
+            let here = worker.host() == self.host.host();
+            if self.probes.is_dead(&*self.disk, worker, || here || missed_beats()) && lock(&self.shared).dead.insert(worker.clone()) {
+                self.waker.wake();
+            }
+        }
+    }
+}

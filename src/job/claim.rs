@@ -1,0 +1,194 @@
+//! Claim, commit, fail, give back: a worker's hold on an attempt, and the renames that begin and end it.
+//!
+//! Claiming renames `pending/T.an` to `claimed/T.an@me`; exactly one machine wins. A [`Claim`] ends by one of three consuming verbs, each one more
+//! rename *whose source is the claim*: that rename is both the commit and the fence. Whoever was declared dead meanwhile finds the source gone and gets
+//! [`Commit::Superseded`], an ordinary value. Checking before committing would not help and is not done. A verb that the disk refuses (full,
+//! read-only) gives the claim back to its caller, who still holds it and may try again.
+//!
+//! Cost of a claim: OPEN, LOCK, RENAME, 2 GETATTR (one for the inode held, one by path), SETATTR. Of a commit: WRITE, CLOSE, RENAME.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Duration;
+
+use super::layout::{self, State};
+use super::record::{Ended, Event, Line, TaskError};
+use crate::data::Made;
+use crate::disk::rename::{is_gone, rename};
+use crate::disk::{Disk, Flush, Hold, Lock, Moved};
+use crate::ids::{AttemptId, ClaimName, TaskFile, WorkerName};
+
+/// One worker incarnation's memory of what it has held: it never holds a `T.an` twice (names are used once).
+pub struct Claimer {
+    name: WorkerName,
+    held: HashSet<AttemptId>,
+}
+
+/// What became of a try to claim.
+#[must_use = "a claim that is dropped stays claimed until its lease is over"]
+pub enum Tried {
+    /// It is ours.
+    Held(Claim),
+    /// Somebody else was quicker, or it is held by a number issued twice: on to the next candidate.
+    Lost,
+    /// Somebody is about to claim it (its file is locked): on to the next candidate, and back to this one later.
+    Refused,
+    /// Our file in `workers/` is gone: we are asked to leave, or the directory is another job by now. What was claimed was given back.
+    AskedToLeave,
+}
+
+/// Whether a refusal of the descriptor's lock is respected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    /// A locked descriptor is left to whoever locked it: fewer races.
+    Polite,
+    /// The lock stayed refused: a stopped process may hold it for ever, and it proves nothing.
+    Insistent,
+}
+
+/// A held attempt.
+#[must_use = "a claim that is dropped stays claimed until its lease is over"]
+pub struct Claim {
+    name: ClaimName,
+    hold: Box<dyn Hold>,
+    since: Duration,
+    /// What the last append said, so that a verb tried again does not say it twice.
+    said: Option<Event>,
+    /// An append failed, perhaps half-way: the next one begins a new line.
+    torn: bool,
+}
+
+/// What became of ending a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "the claim may have been taken away meanwhile"]
+pub enum Commit {
+    /// It counts.
+    Done,
+    /// The claim had been taken away; nothing was changed.
+    Superseded,
+}
+
+/// The claim, still held, and why its verb was refused.
+pub type Refusal = Box<(Claim, io::Error)>;
+
+impl Claimer {
+    /// For the worker `name`, which must be a new incarnation.
+    pub fn new(name: WorkerName) -> Claimer {
+        Claimer { name, held: HashSet::new() }
+    }
+
+    /// The worker's name.
+    pub fn name(&self) -> &WorkerName {
+        &self.name
+    }
+
+    /// Tries to claim `attempt`, seen in a listing of `pending/`.
+    pub fn claim(&mut self, disk: &dyn Disk, attempt: AttemptId, manners: Manners) -> io::Result<Tried> {
+        let free = layout::pending(attempt);
+        if self.held.contains(&attempt) {
+            // Two coordinators issued one number twice. Ours is spent: a second claim would bear the name of the first.
+            let _ = rename(disk, &free, &State::Expired.path(&TaskFile::Free(attempt)))?;
+            return Ok(Tried::Lost);
+        }
+        let mut hold = match disk.open(&free) {
+            Ok(hold) => hold,
+            Err(error) if is_gone(&error) => return Ok(Tried::Lost),
+            Err(error) => return Err(error),
+        };
+        if hold.try_lock() == Lock::Refused && manners == Manners::Polite {
+            return Ok(Tried::Refused);
+        }
+        let name = attempt.held_by(&self.name);
+        let path = layout::held(State::Claimed, &name);
+        if rename(disk, &free, &path)? == Moved::Gone {
+            return Ok(Tried::Lost);
+        }
+        self.held.insert(attempt);
+        // Between our open and our rename the name may have been claimed, ended and issued again: then we hold an old inode.
+        let inode = match disk.look(&path) {
+            Ok(look) => look.inode,
+            Err(error) if is_gone(&error) => return Ok(Tried::Lost),
+            Err(error) => return Err(error),
+        };
+        if hold.inode().ok() != Some(inode) {
+            hold = match disk.open(&path) {
+                Ok(hold) => hold,
+                Err(error) if is_gone(&error) => return Ok(Tried::Lost),
+                Err(error) => return Err(error),
+            };
+            let _ = hold.try_lock();
+        }
+        let claim = Claim { name, hold, since: disk.now(), said: None, torn: false };
+        self.present(disk, claim)
+    }
+
+    /// Shows that we are alive, and learns whether we are still wanted.
+    fn present(&self, disk: &dyn Disk, mut claim: Claim) -> io::Result<Tried> {
+        match disk.touch(&layout::worker(&self.name)) {
+            Ok(()) => {
+                let line = Line::new(&claim.name, Event::Claimed { host: self.name.host().to_owned(), pid: self.name.pid() });
+                // For people only: where there is no room for it, the claim is as good without.
+                claim.torn = claim.hold.append(&line.to_bytes()).is_err();
+                Ok(Tried::Held(claim))
+            }
+            Err(error) if is_gone(&error) => match claim.give_back(disk) {
+                Ok(_) => Ok(Tried::AskedToLeave),
+                Err(refusal) => Err(refusal.1),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Claim {
+    /// The claim's full name, which everything the attempt writes bears.
+    pub fn name(&self) -> &ClaimName {
+        &self.name
+    }
+
+    /// The file whose mtime is the heartbeat.
+    pub fn path(&self) -> String {
+        layout::held(State::Claimed, &self.name)
+    }
+
+    /// Commits what was made: complete, closed and described before this is called.
+    pub fn commit(self, disk: &dyn Disk, made: &Made) -> Result<Commit, Refusal> {
+        let elapsed_ms = u64::try_from(disk.now().saturating_sub(self.since).as_millis()).unwrap_or(u64::MAX);
+        self.end(disk, Event::Result { made: made.clone(), elapsed_ms }, State::Done)
+    }
+
+    /// Reports an error.
+    pub fn fail(self, disk: &dyn Disk, error: TaskError) -> Result<Commit, Refusal> {
+        self.end(disk, Event::Error(error), State::Failed)
+    }
+
+    /// Gives the attempt up without fault; the coordinator issues the next at once. Never back to `pending/`: scans would miss a
+    /// backward move, and the name would be used twice.
+    pub fn give_back(self, disk: &dyn Disk) -> Result<Commit, Refusal> {
+        self.end(disk, Event::Ended(Ended::GivenBack), State::Expired)
+    }
+
+    fn end(mut self, disk: &dyn Disk, event: Event, to: State) -> Result<Commit, Refusal> {
+        if let Err(error) = self.say(event) {
+            return Err(Box::new((self, error)));
+        }
+        match rename(disk, &self.path(), &layout::held(to, &self.name)) {
+            Ok(Moved::Here) => Ok(Commit::Done),
+            Ok(Moved::Gone) => Ok(Commit::Superseded),
+            Err(error) => Err(Box::new((self, error))),
+        }
+    }
+
+    fn say(&mut self, event: Event) -> io::Result<()> {
+        if self.said.as_ref() != Some(&event) {
+            let mut bytes = if self.torn { vec![b'\n'] } else { Vec::new() };
+            bytes.extend_from_slice(&Line::new(&self.name, event.clone()).to_bytes());
+            self.torn = true;
+            self.hold.append(&bytes)?;
+            self.torn = false;
+            self.said = Some(event);
+        }
+        // On a network mount the write errors (ENOSPC, EDQUOT, EIO) appear only here.
+        self.hold.flush(Flush::OnNetwork)
+    }
+}

@@ -1,0 +1,100 @@
+//! Where everything lies in a job directory: every path of the protocol is built here.
+
+use crate::ids::{AttemptId, ClaimName, TaskFile, WorkerName};
+
+/// What was asked; the file that makes a directory a job.
+pub const JOB_JSON: &str = "job.json";
+/// One file per phase reached.
+pub const PHASE: &str = "phase";
+/// The map plan.
+pub const PHASE_MAP: &str = "phase/map";
+/// The reduce plan.
+pub const PHASE_REDUCE: &str = "phase/reduce";
+/// The one file that decides how the job ended.
+pub const PHASE_END: &str = "phase/end";
+/// A second name of the end, where it is good.
+pub const PHASE_FINISHED: &str = "phase/finished";
+/// A second name of the end, where it is not.
+pub const PHASE_FAILED: &str = "phase/failed";
+/// One file per live worker.
+pub const WORKERS: &str = "workers";
+/// Committed map outputs.
+pub const SHUFFLE: &str = "shuffle";
+/// Final outputs, unless the job names another directory.
+pub const OUTPUT: &str = "output";
+/// Where output attempts wait, below the output directory.
+pub const ATTEMPTS: &str = ".attempts";
+/// One event file per process.
+pub const LOG: &str = "log";
+/// Files of apps that keep some (see [`crate::app::Context`]).
+pub const MARKERS: &str = "markers";
+/// Locked by the live coordinator.
+pub const COORDINATOR_LOCK: &str = "coordinator.lock";
+/// Touch it to pause the job.
+pub const PAUSE: &str = "pause";
+/// Touch it to cancel the job.
+pub const CANCEL: &str = "cancel";
+
+/// The directories of a job, in the order they are made.
+pub const DIRS: [&str; 10] = [PHASE, "pending", "claimed", "done", "failed", "expired", WORKERS, SHUFFLE, OUTPUT, LOG];
+
+/// Where a task's file lies is the task's state; files only move forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// May be claimed.
+    Pending,
+    /// Being worked on.
+    Claimed,
+    /// Committed.
+    Done,
+    /// Reported an error.
+    Failed,
+    /// Ended without result or error.
+    Expired,
+}
+
+impl State {
+    /// In the order that scans must go in, because files move that way: then a moving task may be seen twice but never missed.
+    pub const FORWARD: [State; 5] = [State::Pending, State::Claimed, State::Done, State::Failed, State::Expired];
+
+    /// The state's directory.
+    pub fn dir(self) -> &'static str {
+        match self {
+            State::Pending => "pending",
+            State::Claimed => "claimed",
+            State::Done => "done",
+            State::Failed => "failed",
+            State::Expired => "expired",
+        }
+    }
+
+    /// The path of a task's file in this state.
+    pub fn path(self, file: &TaskFile) -> String {
+        format!("{}/{file}", self.dir())
+    }
+}
+
+/// `pending/map-00042.a1`
+pub fn pending(attempt: AttemptId) -> String {
+    format!("pending/{attempt}")
+}
+
+/// `STATE/map-00042.a1@worker`
+pub fn held(state: State, claim: &ClaimName) -> String {
+    format!("{}/{claim}", state.dir())
+}
+
+/// `workers/node7.4121.k3f`
+pub fn worker(name: &WorkerName) -> String {
+    format!("{WORKERS}/{name}")
+}
+
+/// `log/node7.4121.k3f.jsonl`
+pub fn log(name: &WorkerName) -> String {
+    format!("{LOG}/{name}.jsonl")
+}
+
+/// `mr-out-00003`
+pub fn output_name(partition: u32) -> String {
+    format!("mr-out-{partition:05}")
+}

@@ -1,0 +1,86 @@
+//! Publishing: the counting attempt's output gets its final name by link, once; whoever linked it.
+//!
+//! Two coordinators may publish different attempts of one reduce; the link that came first stands, and which attempt it is of is told by
+//! the inode. A final name is never replaced and never made of a file that is missing or short.
+
+use std::io;
+use std::path::Path;
+
+use super::layout::{ATTEMPTS, output_name};
+use super::record::RECORD_BYTES_MAX;
+use super::{layout, record};
+use crate::data::Made;
+use crate::disk::rename::is_gone;
+use crate::disk::{Created, Disk, create, fresh};
+use crate::error::{Error, Result};
+use crate::ids::ClaimName;
+
+/// What became of publishing one reduce task's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// This attempt's file bears the final name.
+    By(ClaimName),
+    /// These attempts' files are missing or short: their tasks must be done again.
+    Bad(Vec<ClaimName>),
+    /// A file that is none of ours bears the final name.
+    Foreign(String),
+}
+
+/// A done record, read twice if need be; `None` if it holds no result of its own.
+pub fn done_record(disk: &dyn Disk, claim: &ClaimName) -> io::Result<Option<(Made, u64)>> {
+    let path = layout::held(layout::State::Done, claim);
+    let name = claim.to_string();
+    for _fresh in 0..2 {
+        match disk.read(&path, RECORD_BYTES_MAX) {
+            Ok(bytes) => match record::own_result(&name, &bytes) {
+                Some(result) => return Ok(Some(result)),
+                None => disk.refresh(layout::State::Done.dir())?,
+            },
+            Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::InvalidData => disk.refresh(layout::State::Done.dir())?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Gives `partition`'s output its final name in `output` (a directory seen through `disk`), from the first good one of the done attempts.
+pub fn publish(disk: &dyn Disk, root: &Path, output: &str, partition: u32, done: &[(ClaimName, Made)]) -> Result<Published> {
+    let target = format!("{output}/{}", output_name(partition));
+    let fail = |error| Error::io("cannot publish", root.join(&target), error);
+    let mut bad = Vec::new();
+    for (claim, made) in done {
+        let attempt = format!("{output}/{ATTEMPTS}/{claim}");
+        match disk.look(&attempt) {
+            Ok(look) if made.files.first().is_some_and(|file| file.len == look.len) => {}
+            Ok(_) => {
+                bad.push(claim.clone());
+                continue;
+            }
+            Err(error) if is_gone(&error) => {
+                bad.push(claim.clone());
+                continue;
+            }
+            Err(error) => return Err(fail(error)),
+        }
+        match create::link_once(disk, &attempt, &target).map_err(fail)? {
+            Created::Now => return Ok(Published::By(claim.clone())),
+            Created::Before => return published_before(disk, output, &target, done).map_err(fail),
+        }
+    }
+    Ok(Published::Bad(bad))
+}
+
+/// Which attempt's file bears the final name already.
+fn published_before(disk: &dyn Disk, output: &str, target: &str, done: &[(ClaimName, Made)]) -> io::Result<Published> {
+    fresh::renew(disk, output)?;
+    let inode = disk.look(target)?.inode;
+    for (claim, _) in done {
+        match disk.look(&format!("{output}/{ATTEMPTS}/{claim}")) {
+            Ok(look) if look.inode == inode => return Ok(Published::By(claim.clone())),
+            Ok(_) => {}
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Published::Foreign(target.to_owned()))
+}

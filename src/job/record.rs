@@ -1,0 +1,159 @@
+//! A task's file is its biography: one JSON object per line, each bearing the full name of its writer.
+//!
+//! For people (`cat`), for `explain`, and for the coordinator once the file lies in `done/`, `failed/` or `expired/`. It is never opened for reading
+//! while it may still move (nfs: a dead reader's delegation would stall every rename of it). Two coordinators may issue one
+//! number twice and an old claimer may still hold another inode open, so a result or error counts only where its writer's name is the name of the file
+//! it stands in. Lines that do not parse (torn by a crash, edited) are skipped.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Made;
+use crate::units::stamp_utc;
+
+/// Largest task file that is read, in bytes: a result lists one file per partition.
+pub const RECORD_BYTES_MAX: u64 = 64 << 20;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// The writer: a claim's full name, or a coordinator's.
+    pub by: String,
+    /// The writer's wall clock; for people, nothing decides by it.
+    pub at: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What a line tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A coordinator issued the attempt of this job.
+    Issued {
+        /// The attempt's name.
+        task: String,
+        /// The job's id.
+        job: String,
+    },
+    /// A worker claimed it.
+    Claimed {
+        /// Where it runs.
+        host: String,
+        /// The slot's process.
+        pid: u32,
+    },
+    /// It made this.
+    Result {
+        /// Files and counters.
+        made: Made,
+        /// From claim to commit on the worker's clock, in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// It failed.
+    Error(TaskError),
+    /// It ended without result or error.
+    Ended(Ended),
+}
+
+/// A reported error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskError {
+    /// The app returned an error, panicked, or made no progress.
+    App(String),
+    /// An input is missing, unreadable or changed.
+    Input(String),
+    /// Shuffle files of these map attempts were missing or wrong in two fresh reads. No error of this task's.
+    Damaged(Vec<String>),
+}
+
+/// Why an attempt ended without result or error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// Its claim was silent for a lease, or its worker is gone. Also what a file in `expired/` that does not say why is taken for.
+    Lost,
+    /// Its worker was asked to leave.
+    GivenBack,
+    /// The task was done already.
+    Dropped,
+    /// Its result was found missing or damaged.
+    Retracted,
+}
+
+impl Line {
+    /// A line by `by`, now.
+    pub fn new(by: impl ToString, event: Event) -> Line {
+        Line { by: by.to_string(), at: stamp_utc(), event }
+    }
+
+    /// As it is written: one line with its newline.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("a line has string keys only");
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// The lines of a task's file that parse.
+pub fn parse(bytes: &[u8]) -> Vec<Line> {
+    bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// The result in `done/NAME`, if it holds one of its own.
+pub fn own_result(name: &str, bytes: &[u8]) -> Option<(Made, u64)> {
+    parse(bytes).into_iter().rev().filter(|line| line.by == name).find_map(|line| match line.event {
+        Event::Result { made, elapsed_ms } => Some((made, elapsed_ms)),
+        Event::Issued { .. } | Event::Claimed { .. } | Event::Error(_) | Event::Ended(_) => None,
+    })
+}
+
+/// The error in `failed/NAME`; a file there without one of its own reports an unknown error.
+pub fn own_error(name: &str, bytes: &[u8]) -> TaskError {
+    let own = parse(bytes).into_iter().rev().filter(|line| line.by == name).find_map(|line| match line.event {
+        Event::Error(error) => Some(error),
+        Event::Issued { .. } | Event::Claimed { .. } | Event::Result { .. } | Event::Ended(_) => None,
+    });
+    own.unwrap_or_else(|| TaskError::App("the file says no error of its own (damaged by hand or by the disk)".to_owned()))
+}
+
+/// Why `expired/NAME` lies there: its last line that says so. Without one: a claim was lost, an unclaimed copy was dropped.
+pub fn why_ended(name: &str, bytes: &[u8]) -> Ended {
+    let last = parse(bytes).into_iter().rev().find_map(|line| match line.event {
+        Event::Ended(ended) => Some(ended),
+        Event::Issued { .. } | Event::Claimed { .. } | Event::Result { .. } | Event::Error(_) => None,
+    });
+    last.unwrap_or(if name.contains('@') { Ended::Lost } else { Ended::Dropped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "map-00001.a1@n.1.x";
+
+    fn result(by: &str, ms: u64) -> Vec<u8> {
+        Line::new(by, Event::Result { made: Made::default(), elapsed_ms: ms }).to_bytes()
+    }
+
+    #[test]
+    fn only_a_line_that_bears_the_files_name_counts_as_its_result() {
+        let bytes = result("map-00001.a1@n.1.other", 1);
+        assert_eq!(own_result(NAME, &bytes), None, "a zombie's line in a foreign file counts nothing");
+        let bytes = [bytes, result(NAME, 2), b"{\"by\":\"torn".to_vec()].concat();
+        assert_eq!(own_result(NAME, &bytes), Some((Made::default(), 2)), "torn lines are skipped");
+    }
+
+    #[test]
+    fn an_expired_file_without_a_reason_was_lost_if_claimed_and_dropped_if_not() {
+        assert_eq!(why_ended(NAME, b"rubbish"), Ended::Lost);
+        assert_eq!(why_ended("map-00001.a1", b""), Ended::Dropped);
+        let line = Line::new("c", Event::Ended(Ended::GivenBack)).to_bytes();
+        assert_eq!(why_ended(NAME, &line), Ended::GivenBack);
+    }
+
+    #[test]
+    fn a_failed_file_edited_into_nonsense_still_is_an_error() {
+        assert!(matches!(own_error(NAME, b"\xff\xfe{]"), TaskError::App(text) if text.contains("damaged")));
+    }
+}

@@ -1,0 +1,72 @@
+//! `workers/NAME`: one file per live worker; its mtime says when it was last seen, its lock that it lives.
+//!
+//! The file is locked *before* it gets its name, so that a lock found free means a dead worker and never a starting one. It stays open for
+//! writing while it is touched, so that no server hands a read delegation of it to whoever looks (nfs). Removing it asks its worker
+//! to finish its task and leave.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::layout;
+use crate::disk::rename::is_gone;
+use crate::disk::{Disk, Flush, Hold, Lock};
+use crate::ids::WorkerName;
+
+/// What a worker says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The machine.
+    pub host: String,
+    /// The slot's process.
+    pub pid: u32,
+    /// The user it runs as.
+    pub uid: u32,
+    /// flockwork's version.
+    pub version: String,
+    /// `taken` if the file could be locked, `broken` if this mount has no locks.
+    pub lock: String,
+    /// When it started, by its own clock; for people.
+    pub since: String,
+}
+
+/// A worker's presence in a job, for as long as it is held.
+pub struct Presence {
+    path: String,
+    _hold: Box<dyn Hold>,
+}
+
+impl Presence {
+    /// Registers the worker `name`.
+    pub fn register(disk: &dyn Disk, name: &WorkerName, uid: u32) -> io::Result<Presence> {
+        let draft = disk.draft(layout::WORKERS, b"", Flush::OnNetwork)?;
+        let mut hold = disk.open(&draft)?;
+        let lock = match hold.try_lock() {
+            Lock::Taken => "taken",
+            Lock::Refused | Lock::Broken => "broken",
+        };
+        let about = About {
+            host: name.host().to_owned(),
+            pid: name.pid(),
+            uid,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            lock: lock.to_owned(),
+            since: crate::units::stamp_utc(),
+        };
+        let mut bytes = serde_json::to_vec(&about).expect("string keys only");
+        bytes.push(b'\n');
+        hold.append(&bytes)?;
+        hold.flush(Flush::OnNetwork)?;
+        let path = layout::worker(name);
+        match disk.rename(&draft, &path) {
+            // Nobody else knows either name: a source that is gone was moved by us.
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(Presence { path, _hold: hold }),
+        }
+    }
+
+    /// Takes the worker out of the listing; its claims must have ended.
+    pub fn leave(self, disk: &dyn Disk) {
+        let _ = disk.remove(&self.path);
+    }
+}

@@ -1,0 +1,197 @@
+//! One look at a job directory, as a value: who lies where. Made of listings only, no file is opened.
+//!
+//! The five task directories are listed forward (`pending`, `claimed`, `done`, `failed`, `expired`), because files only move forward: a task moving
+//! meanwhile may be seen twice, never missed. Names that do not parse, or are no plain files, or are of tasks that the plan does not have, are
+//! foreign: they are counted, shown, and otherwise left alone. Cost: one listing per directory, whatever the number of workers.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use super::layout::{self, State};
+use crate::disk::{Disk, Entry, fresh};
+use crate::ids::{ClaimName, Phase, TaskFile, TaskId, WorkerName};
+
+/// How far a snapshot can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belief {
+    /// What is seen is true or was; what is not seen may be there all the same.
+    Glance,
+    /// Every directory was changed by the scanner itself before it was listed: decisions from absence may rest on it.
+    Sure,
+}
+
+/// Where the attempts of one task are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskView {
+    /// Attempt numbers that may be claimed.
+    pub pending: Vec<u32>,
+    /// Being worked on.
+    pub claimed: Vec<ClaimName>,
+    /// Committed.
+    pub done: Vec<ClaimName>,
+    /// Reported errors.
+    pub failed: Vec<ClaimName>,
+    /// Ended without result or error.
+    pub expired: Vec<TaskFile>,
+    /// The highest attempt number in any of the five.
+    pub highest: u32,
+}
+
+/// What lies in `phase/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// The map plan is written.
+    pub map: bool,
+    /// The reduce plan is written.
+    pub reduce: bool,
+    /// The end is decided.
+    pub end: bool,
+    /// The end has its second name.
+    pub verdict: bool,
+    /// `failed.N` of earlier ends that were retried.
+    pub retried: Vec<String>,
+}
+
+/// One look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When it was begun, on the observer's monotonic clock.
+    pub taken: Duration,
+    /// How far it can be believed.
+    pub belief: Belief,
+    /// By map task number.
+    pub maps: Vec<TaskView>,
+    /// By reduce task number.
+    pub reduces: Vec<TaskView>,
+    /// In `workers/`.
+    pub workers: BTreeSet<WorkerName>,
+    /// In `phase/`.
+    pub phases: Phases,
+    /// The control file `pause` is there.
+    pub pause: bool,
+    /// The control file `cancel` is there.
+    pub cancel: bool,
+    /// Paths that are not ours, in the order met.
+    pub foreign: Vec<String>,
+}
+
+/// How many tasks the job has; what lies beyond is foreign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Map tasks.
+    pub maps: u32,
+    /// Reduce tasks.
+    pub reduces: u32,
+}
+
+impl Snapshot {
+    /// Looks at everything.
+    pub fn take(disk: &dyn Disk, shape: Shape, belief: Belief) -> io::Result<Snapshot> {
+        let mut snapshot = Snapshot {
+            taken: disk.now(),
+            belief,
+            maps: vec![TaskView::default(); shape.maps as usize],
+            reduces: vec![TaskView::default(); shape.reduces as usize],
+            workers: BTreeSet::new(),
+            phases: Phases::default(),
+            pause: false,
+            cancel: false,
+            foreign: Vec::new(),
+        };
+        for entry in list(disk, ".", belief)? {
+            match entry.name.as_str() {
+                layout::PAUSE => snapshot.pause = true,
+                layout::CANCEL => snapshot.cancel = true,
+                _ => {}
+            }
+        }
+        for state in State::FORWARD {
+            for entry in list(disk, state.dir(), belief)? {
+                if !snapshot.enter(state, &entry) {
+                    snapshot.foreign.push(format!("{}/{}", state.dir(), entry.name));
+                }
+            }
+        }
+        for entry in list(disk, layout::WORKERS, belief)? {
+            match entry.name.parse() {
+                Ok(name) if entry.is_file => _ = snapshot.workers.insert(name),
+                _ => snapshot.foreign.push(format!("{}/{}", layout::WORKERS, entry.name)),
+            }
+        }
+        for entry in list(disk, layout::PHASE, belief)? {
+            snapshot.enter_phase(&entry);
+        }
+        snapshot.sort();
+        Ok(snapshot)
+    }
+
+    /// Every task in order, maps first.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &TaskView)> {
+        let maps = self.maps.iter().zip(0..).map(|(view, n)| (TaskId::map(n), view));
+        maps.chain(self.reduces.iter().zip(0..).map(|(view, n)| (TaskId::reduce(n), view)))
+    }
+
+    /// One task.
+    pub fn task(&self, task: TaskId) -> Option<&TaskView> {
+        match task.phase {
+            Phase::Map => self.maps.get(task.number as usize),
+            Phase::Reduce => self.reduces.get(task.number as usize),
+        }
+    }
+
+    fn enter(&mut self, state: State, entry: &Entry) -> bool {
+        let Ok(file) = entry.name.parse::<TaskFile>() else { return false };
+        let task = file.attempt().task;
+        let views = match task.phase {
+            Phase::Map => &mut self.maps,
+            Phase::Reduce => &mut self.reduces,
+        };
+        let Some(view) = views.get_mut(task.number as usize).filter(|_| entry.is_file) else { return false };
+        let number = file.attempt().number;
+        match (state, file) {
+            (State::Pending, TaskFile::Free(_)) => view.pending.push(number),
+            (State::Claimed, TaskFile::Held(name)) => view.claimed.push(name),
+            (State::Done, TaskFile::Held(name)) => view.done.push(name),
+            (State::Failed, TaskFile::Held(name)) => view.failed.push(name),
+            (State::Expired, file) => view.expired.push(file),
+            (State::Pending, TaskFile::Held(_)) | (State::Claimed | State::Done | State::Failed, TaskFile::Free(_)) => return false,
+        }
+        view.highest = view.highest.max(number);
+        true
+    }
+
+    fn enter_phase(&mut self, entry: &Entry) {
+        match entry.name.as_str() {
+            "map" => self.phases.map = true,
+            "reduce" => self.phases.reduce = true,
+            "end" => self.phases.end = true,
+            "finished" | "failed" => self.phases.verdict = true,
+            name => match name.split_once('.') {
+                Some(("failed", digits)) if digits.parse::<u32>().is_ok() => self.phases.retried.push(name.to_owned()),
+                Some(("end", digits)) if digits.parse::<u32>().is_ok() => {}
+                _ => self.foreign.push(format!("{}/{name}", layout::PHASE)),
+            },
+        }
+    }
+
+    /// Listings come in any order; decisions must not depend on it.
+    fn sort(&mut self) {
+        for view in self.maps.iter_mut().chain(&mut self.reduces) {
+            view.pending.sort_unstable();
+            view.claimed.sort_unstable();
+            view.done.sort_unstable();
+            view.failed.sort_unstable();
+            view.expired.sort_unstable();
+        }
+        self.foreign.sort_unstable();
+        self.phases.retried.sort_unstable();
+    }
+}
+
+fn list(disk: &dyn Disk, dir: &str, belief: Belief) -> io::Result<Vec<Entry>> {
+    match belief {
+        Belief::Glance => disk.list(dir),
+        Belief::Sure => fresh::list_surely(disk, dir),
+    }
+}

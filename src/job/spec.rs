@@ -1,0 +1,131 @@
+//! `job.json`: what was asked. Created once, by link; never changes. The file that makes a directory a job.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::{DIRS, JOB_JSON};
+use crate::data::ShuffleForm;
+use crate::disk::{Created, Disk, create, fresh};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The on-disk format this flockwork writes, and the newest it reads.
+pub const FORMAT: u32 = 1;
+
+/// Largest `job.json` that is read, in bytes.
+const SPEC_BYTES_MAX: u64 = 64 << 20;
+
+/// What was asked for. Unknown fields of a file are ignored; a newer `format` is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// Random, so that another job at the same path is told apart.
+    pub id: String,
+    /// When it was submitted, by the submitter's clock; for people.
+    pub submitted: String,
+    /// What runs, and on what.
+    pub ask: Ask,
+}
+
+/// The part of a spec that the user chose; two asks that are equal are the same job, run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The app's name.
+    pub app: String,
+    /// `-o key=value`.
+    pub options: BTreeMap<String, String>,
+    /// As typed, from the directory where they were typed.
+    pub inputs: Vec<String>,
+    /// Number of reduce tasks, and so of output files.
+    pub reduces: u32,
+    /// Largest split, in bytes.
+    pub split_bytes: u64,
+    /// A task per this many lines instead.
+    pub split_lines: Option<u64>,
+    /// How shuffle files are written.
+    pub shuffle: ShuffleForm,
+    /// How long a silent claim is believed, in milliseconds.
+    pub lease_ms: u64,
+    /// Reported errors of one task before the job fails.
+    pub max_errors: u32,
+    /// Lost leases and retracts of one task before the job fails.
+    pub max_lost: u32,
+    /// No record begun for this long is an error of the task, in milliseconds.
+    pub stall_ms: u64,
+    /// Where the outputs go: `output`, or an absolute path.
+    pub output: String,
+}
+
+impl Ask {
+    /// How long a silent claim is believed.
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms)
+    }
+
+    /// How often a worker touches its claim: at least every 2 s, five times a lease.
+    pub fn beat(&self) -> Duration {
+        (self.lease() / 5).min(Duration::from_secs(2))
+    }
+}
+
+/// Makes the job's directories and `job.json`, or finds the same ask there already. `root` is only for messages.
+pub fn submit(disk: &dyn Disk, root: &Path, spec: &Spec) -> Result<(Spec, Created)> {
+    for dir in DIRS {
+        disk.make_dir(dir).map_err(|error| Error::io("cannot create the job's folder", root.join(dir), error))?;
+    }
+    let bytes = serde_json::to_vec_pretty(spec).expect("a spec has string keys only");
+    let created = create::create_once(disk, JOB_JSON, &bytes).map_err(|error| Error::io("cannot create", root.join(JOB_JSON), error))?;
+    match created {
+        Created::Now => Ok((spec.clone(), created)),
+        Created::Before => Ok((load(disk, root)?, created)),
+    }
+}
+
+/// True if the directory holds a job, by a fresh listing.
+pub fn is_job(disk: &dyn Disk) -> std::io::Result<bool> {
+    Ok(disk.list(".")?.iter().any(|entry| entry.name == JOB_JSON))
+}
+
+/// Reads `job.json`, in two fresh reads if the first is not whole.
+pub fn load(disk: &dyn Disk, root: &Path) -> Result<Spec> {
+    let path = root.join(JOB_JSON);
+    fresh::renew(disk, ".")
+        .or_else(|error| {
+            if error.kind() == std::io::ErrorKind::PermissionDenied || crate::error::is_no_room(&error) {
+                disk.refresh(".")
+            } else {
+                Err(error)
+            }
+        })
+        .map_err(|error| Error::io("cannot open the job", root, error))?;
+    let read = || disk.read(JOB_JSON, SPEC_BYTES_MAX);
+    let bytes = match read() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let not = Error::new(ErrorKind::NotThisJob, "no job in").on(root);
+            return Err(not.advise("a job is a folder with a job.json; `flockwork submit` or `flockwork run` makes one"));
+        }
+        other => other.map_err(|error| Error::io("cannot read", &path, error))?,
+    };
+    parse(&bytes, &path).or_else(|_| parse(&read().map_err(|error| Error::io("cannot read", &path, error))?, &path))
+}
+
+/// The spec in these bytes of `path`, or what is wrong with them.
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Spec> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let damaged = |cause: serde_json::Error| {
+        let error = Error::new(ErrorKind::Damaged, "cannot understand").on(path).because(cause);
+        error.advise("the file was truncated or edited; it is written once and whole, so restore it, or submit the job anew elsewhere")
+    };
+    let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
+    if head.format > FORMAT {
+        let text = format!("cannot open a job of format {} (this flockwork knows up to {FORMAT}) in", head.format);
+        return Err(Error::new(ErrorKind::Newer, text).on(path).advise("use the flockwork that made it, or a newer one"));
+    }
+    serde_json::from_slice(bytes).map_err(damaged)
+}
