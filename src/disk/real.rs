@@ -1,1 +1,289 @@
-//! To be written.
+//! The calls of [`Disk`] on the operating system, each in the one form that works over NFS. Linux only.
+//!
+//! | call | the form, and why |
+//! |---|---|
+//! | `list`, `refresh` | opens the directory by path, every time: a kept handle is up to 60 s late; no `stat` per name |
+//! | `draft` | a temporary name with a dot, the umask's permissions (tempfile's own 0600 would shut other users out), `fsync` checked where write errors show only then |
+//! | `open` | write-only: opening for reading would leave a delegation with this machine, and everybody waits 100 s for it when it dies |
+//! | `touch` | `UTIME_NOW`: the server stamps; an explicit time would put this machine's clock on the wire |
+//! | `look` | `statx` with `AT_STATX_FORCE_SYNC`: a plain `stat` is up to 60 s late |
+//! | `try_lock` | `flock`, tried and never waited for; refused, local and broken locks are all to be lived with |
+//!
+//! What it does *not* do: it retries nothing, and believes no reply more than the operating system does (that is `rename.rs`, `create.rs` and
+//! `fresh.rs`); every call may hang for as long as the server does (`patience.rs`). Symbolic links under our names are refused, not followed. A
+//! name that is not a plain file must not be opened (a pipe would wait for its other end): open only what a listing calls a file.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, CWD, OFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
+
+use super::{Disk, Entry, Flush, Hold, Lock, Look};
+
+/// Temporary files begin with this; the dot keeps them out of every listing.
+pub const DRAFT_PREFIX: &str = ".tmp-";
+
+/// One directory of a mounted file system.
+#[derive(Debug, Clone)]
+pub struct RealDisk {
+    root: PathBuf,
+    mount: Mount,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mount {
+    Local,
+    Network,
+}
+
+struct RealHold {
+    file: File,
+    mount: Mount,
+}
+
+impl RealDisk {
+    /// The directory `root`, which need not exist yet (then it counts as a network one). Looks at its mount, once.
+    pub fn at(root: impl Into<PathBuf>) -> RealDisk {
+        let root = root.into();
+        let mount = mount_of(&root);
+        RealDisk { root, mount }
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+impl Disk for RealDisk {
+    fn list(&self, dir: &str) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(self.path(dir))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') {
+                entries.push(Entry { name, is_file: entry.file_type()?.is_file() });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn refresh(&self, dir: &str) -> io::Result<()> {
+        OpenOptions::new().read(true).custom_flags(bits(OFlags::DIRECTORY)).open(self.path(dir)).map(drop)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the home of rename(2); disk::rename makes its answer honest")]
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path(from), self.path(to))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the home of link(2); disk::create makes its answer honest")]
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::hard_link(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        std::fs::remove_file(self.path(path))
+    }
+
+    fn make_dir(&self, path: &str) -> io::Result<()> {
+        match std::fs::create_dir(self.path(path)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        }
+    }
+
+    fn draft(&self, dir: &str, bytes: &[u8], flush: Flush) -> io::Result<String> {
+        let everybody = Permissions::from_mode(0o666); // the umask decides
+        let mut draft = tempfile::Builder::new().prefix(DRAFT_PREFIX).permissions(everybody).tempfile_in(self.path(dir))?;
+        // An error on the way drops `draft`, which removes the file.
+        draft.write_all(bytes)?;
+        settle(draft.as_file(), flush, self.mount)?;
+        let (_closed, path) = draft.keep()?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(if dir == "." { name.into_owned() } else { format!("{dir}/{name}") })
+    }
+
+    fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
+        let file = OpenOptions::new().append(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
+        Ok(Box::new(RealHold { file, mount: self.mount }))
+    }
+
+    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let file = OpenOptions::new().read(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a file that is too long, whatever its length was said to be.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(too_long(limit));
+        }
+        Ok(bytes)
+    }
+
+    fn touch(&self, path: &str) -> io::Result<()> {
+        Ok(rustix::fs::utimensat(CWD, self.path(path), &server_now(), AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    fn look(&self, path: &str) -> io::Result<Look> {
+        let path = self.path(path);
+        let flags = AtFlags::STATX_FORCE_SYNC | AtFlags::SYMLINK_NOFOLLOW;
+        let stat = match rustix::fs::statx(CWD, &path, flags, StatxFlags::BASIC_STATS) {
+            Ok(stat) => stat,
+            // Kernels before 4.11, and containers whose filter does not know the call (EPERM is no answer of statx itself).
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => return Ok(plain_look(&path.symlink_metadata()?)),
+            Err(error) => return Err(error.into()),
+        };
+        let device = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
+        let stamp = nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into());
+        Ok(Look { stamp, inode: (device, stat.stx_ino), len: stat.stx_size })
+    }
+
+    fn now(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
+
+    fn is_network(&self) -> bool {
+        self.mount == Mount::Network
+    }
+}
+
+impl Hold for RealHold {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the home of locks")]
+    fn try_lock(&self) -> Lock {
+        match fs2::FileExt::try_lock_exclusive(&self.file) {
+            Ok(()) => Lock::Taken,
+            Err(error) if error.kind() == fs2::lock_contended_error().kind() => Lock::Refused,
+            Err(_) => Lock::Broken,
+        }
+    }
+
+    fn inode(&self) -> io::Result<(u64, u64)> {
+        let meta = self.file.metadata()?;
+        Ok((meta.dev(), meta.ino()))
+    }
+
+    fn touch(&self) -> io::Result<()> {
+        Ok(rustix::fs::futimens(&self.file, &server_now())?)
+    }
+
+    fn flush(&mut self, flush: Flush) -> io::Result<()> {
+        settle(&self.file, flush, self.mount)
+    }
+}
+
+/// Bytes that this user may still write on the file system of `path`.
+pub fn available_bytes(path: impl AsRef<Path>) -> io::Result<u64> {
+    fs2::available_space(path)
+}
+
+/// Whether `path` lies on a network or shared file system, or cannot be told: what is not known to be local is treated with more care.
+pub fn is_network(path: impl AsRef<Path>) -> bool {
+    mount_of(path.as_ref()) == Mount::Network
+}
+
+/// The local file systems: ext2/3/4, xfs, btrfs, tmpfs, ramfs, overlayfs, f2fs, zfs, bcachefs.
+const LOCAL: [u32; 9] = [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x8584_58F6, 0x794C_7630, 0xF2F5_2010, 0x2FC1_2FC1, 0xCA45_1A4E];
+
+fn mount_of(path: &Path) -> Mount {
+    match rustix::fs::statfs(path) {
+        // The type's width differs between machines, and some sign-extend it: 32 bits are all there is to it.
+        Ok(stat) if LOCAL.contains(&(stat.f_type as u32)) => Mount::Local,
+        _ => Mount::Network,
+    }
+}
+
+fn settle(file: &File, flush: Flush, mount: Mount) -> io::Result<()> {
+    match (flush, mount) {
+        (Flush::Always, _) | (Flush::OnNetwork, Mount::Network) => file.sync_all(),
+        (Flush::OnNetwork, Mount::Local) => Ok(()),
+    }
+}
+
+/// Both times "now" and nothing else: only then does the kernel leave the stamping to the server.
+fn server_now() -> Timestamps {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Timestamps { last_access: now, last_modification: now }
+}
+
+fn plain_look(meta: &std::fs::Metadata) -> Look {
+    Look { stamp: nanoseconds(meta.mtime(), meta.mtime_nsec()), inode: (meta.dev(), meta.ino()), len: meta.len() }
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+}
+
+/// The flags as std wants them.
+fn bits(flags: OFlags) -> i32 {
+    flags.bits() as i32
+}
+
+pub(super) fn too_long(limit: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("longer than the {limit} bytes it may have"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk() -> (tempfile::TempDir, RealDisk) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let disk = RealDisk::at(dir.path());
+        (dir, disk)
+    }
+
+    #[test]
+    fn a_symbolic_link_under_our_name_is_refused_and_is_no_file() {
+        let (dir, disk) = disk();
+        std::fs::write(dir.path().join("target"), b"secret").expect("write");
+        std::os::unix::fs::symlink("target", dir.path().join("planted")).expect("symlink");
+        assert!(disk.open("planted").is_err(), "must not be opened for appending");
+        assert!(disk.read("planted", 100).is_err(), "must not be read");
+        let planted = disk.list(".").expect("list").into_iter().find(|e| e.name == "planted").expect("listed");
+        assert!(!planted.is_file, "a link is foreign");
+        let before = disk.look("target").expect("look");
+        disk.touch("planted").expect("touches the link itself");
+        assert_eq!(disk.look("target").expect("look"), before, "the target is left alone");
+    }
+
+    #[test]
+    fn a_draft_has_the_umasks_permissions() {
+        let (dir, disk) = disk();
+        let usual = std::fs::File::create(dir.path().join("usual")).expect("create").metadata().expect("metadata").mode();
+        let draft = disk.draft(".", b"x", Flush::Always).expect("draft");
+        assert_eq!(dir.path().join(draft).metadata().expect("metadata").mode(), usual, "tempfile's 0600 shuts others out");
+    }
+
+    #[test]
+    fn a_directory_under_our_name_cannot_be_opened() {
+        let (_dir, disk) = disk();
+        disk.make_dir("claimed").expect("mkdir");
+        assert!(disk.open("claimed").is_err());
+        assert!(disk.read("claimed", 10).is_err());
+    }
+
+    #[test]
+    fn a_mount_that_cannot_be_seen_counts_as_a_network_one() {
+        assert!(is_network("/nowhere/at/all"));
+        assert!(is_network("/proc"), "unknown types too");
+    }
+
+    #[test]
+    fn there_is_room_to_be_told() {
+        let (dir, _disk) = disk();
+        assert!(available_bytes(dir.path()).is_ok());
+    }
+}
