@@ -7,9 +7,11 @@ pub mod data;
 pub mod disk;
 pub mod engine;
 pub mod error;
+pub mod here;
 pub mod ids;
 pub mod job;
 pub mod partition;
 pub mod units;
+pub mod worker;
 
 pub use error::{Error, ErrorKind, Result};

@@ -188,7 +188,10 @@ impl Coordinator {
                     self.hollow.extend(claims);
                 }
                 Published::Foreign(path) => {
-                    let error = format!("{} is no file of this job's, and outputs are never replaced: move it away, then `flockwork retry`", self.root.join(path).display());
+                    let error = format!(
+                        "{} is no file of this job's, and outputs are never replaced: move it away, then `flockwork retry`",
+                        self.root.join(path).display()
+                    );
                     return self.decide(snapshot, Decision::failed(error, Vec::new()), &[]);
                 }
             }

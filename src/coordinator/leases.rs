@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_stall_of_the_observer_adds_nothing() {
-        let stalled = (0..5).map(|s| reading(s * 1000, 1, 7)).chain([reading(60_000, 1, 7)]).chain((61..65).map(|s| reading(s * 1000, 1, 7)));
+        let stalled =
+            (0..5).map(|s| reading(s * 1000, 1, 7)).chain([reading(60_000, 1, 7)]).chain((61..65).map(|s| reading(s * 1000, 1, 7)));
         assert!(!is_stale(stalled));
     }
 

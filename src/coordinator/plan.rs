@@ -99,7 +99,9 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
             drop_copies(task, view, &mut actions);
             continue;
         }
-        actions.extend(view.claimed.iter().filter(|claim| facts.stale.contains(claim)).cloned().map(|claim| Action::Expire(claim, Ended::Lost)));
+        actions.extend(
+            view.claimed.iter().filter(|claim| facts.stale.contains(claim)).cloned().map(|claim| Action::Expire(claim, Ended::Lost)),
+        );
         let may_issue = match task.phase {
             crate::ids::Phase::Map => true,
             crate::ids::Phase::Reduce => maps_done && retracted.is_empty() && snapshot.phases.reduce,

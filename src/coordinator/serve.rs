@@ -79,8 +79,15 @@ pub fn serve(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, te
 }
 
 /// Ticks until the end.
-fn lead(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, shared: &Shared, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<End>> {
-    let mut backoff = crate::disk::watch::Backoff::new(Duration::from_millis(20), Duration::from_secs(1), u64::from(coordinator.name.pid()));
+fn lead(
+    coordinator: &mut Coordinator,
+    watch: &Watch,
+    stop: &AtomicBool,
+    shared: &Shared,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Option<End>> {
+    let mut backoff =
+        crate::disk::watch::Backoff::new(Duration::from_millis(20), Duration::from_secs(1), u64::from(coordinator.name.pid()));
     let mut worker_seen = coordinator.disk.now();
     while !stop.load(Relaxed) {
         let tick = match coordinator.tick(&stale(shared)) {
@@ -109,7 +116,7 @@ fn lead(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, shared:
             backoff.reset();
             continue;
         }
-        if watch.wait(backoff.next()) == crate::disk::watch::Woken::Event {
+        if watch.wait(backoff.next_wait()) == crate::disk::watch::Woken::Event {
             backoff.reset();
         }
     }
@@ -136,7 +143,12 @@ fn sight(shared: &Shared, tick: &Tick) {
 /// Takes dead workers out of the listing, once none of their claims is left.
 fn bury(coordinator: &Coordinator, shared: &Shared) {
     let seen = lock(shared);
-    let done: Vec<WorkerName> = seen.dead.iter().filter(|worker| seen.workers.contains(worker) && !seen.claims.iter().any(|claim| claim.worker == **worker)).cloned().collect();
+    let done: Vec<WorkerName> = seen
+        .dead
+        .iter()
+        .filter(|worker| seen.workers.contains(worker) && !seen.claims.iter().any(|claim| claim.worker == **worker))
+        .cloned()
+        .collect();
     drop(seen);
     for worker in done {
         let _ = coordinator.disk.remove(&layout::worker(&worker));
@@ -162,7 +174,8 @@ fn stand_by(coordinator: &Coordinator, stop: &AtomicBool, tell: &mut dyn FnMut(N
         let stamp = disk.look(COORDINATOR_LOCK).map_err(fail)?.stamp;
         silence.note(&own, super::leases::Reading { begun, back: disk.now(), stamp: Some(stamp) });
         if unlocked || silence.stale().next().is_some() {
-            let line = Line::new(&coordinator.name, Event::Claimed { host: coordinator.name.host().to_owned(), pid: coordinator.name.pid() });
+            let line =
+                Line::new(&coordinator.name, Event::Claimed { host: coordinator.name.host().to_owned(), pid: coordinator.name.pid() });
             let _ = hold.append(&line.to_bytes()).and_then(|()| hold.flush(Flush::OnNetwork));
             return Ok(Some(hold));
         }

@@ -13,16 +13,18 @@
 //! `fresh.rs`); every call may hang for as long as the server does (`patience.rs`). Symbolic links under our names are refused, not followed. A
 //! name that is not a plain file must not be opened (a pipe would wait for its other end): open only what a listing calls a file.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, OFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
 
-use super::{Disk, Entry, Flush, Hold, Lock, Look};
+use super::patience::{self, Hanging};
+use super::{Disk, Entry, Flush, Hold, Lock, Look, Soon};
 
 /// Temporary files begin with this; the dot keeps them out of every listing.
 pub const DRAFT_PREFIX: &str = ".tmp-";
@@ -32,6 +34,8 @@ pub const DRAFT_PREFIX: &str = ".tmp-";
 pub struct RealDisk {
     root: PathBuf,
     mount: Mount,
+    /// Looks that have not come back: while one hangs, no other at the same path is begun.
+    hanging: Arc<Mutex<HashMap<PathBuf, Hanging<io::Result<Look>>>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +54,7 @@ impl RealDisk {
     pub fn at(root: impl Into<PathBuf>) -> RealDisk {
         let root = root.into();
         let mount = mount_of(&root);
-        RealDisk { root, mount }
+        RealDisk { root, mount, hanging: Arc::default() }
     }
 
     /// Where it is.
@@ -60,6 +64,16 @@ impl RealDisk {
 
     fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
+    }
+
+    /// True if an earlier look at `path` still hangs. One that has come back meanwhile is forgotten: its answer is as old as its question.
+    fn still_hangs(&self, path: &Path) -> bool {
+        let mut hanging = self.hanging.lock().unwrap_or_else(PoisonError::into_inner);
+        let back = hanging.get(path).map(|look| look.try_take().is_some());
+        if back == Some(true) {
+            hanging.remove(path);
+        }
+        back == Some(false)
     }
 }
 
@@ -115,6 +129,51 @@ impl Disk for RealDisk {
     fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
         let file = OpenOptions::new().append(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
         Ok(Box::new(RealHold { file, mount: self.mount }))
+    }
+
+    fn open_soon(&self, path: &str, limit: Duration) -> io::Result<Soon<Box<dyn Hold>>> {
+        if self.mount == Mount::Local {
+            return self.open(path).map(Soon::Back);
+        }
+        let (disk, path) = (self.clone(), path.to_owned());
+        match patience::within(limit, move || disk.open(&path)) {
+            Ok(opened) => opened.map(Soon::Back),
+            Err(_still_under_way) => Ok(Soon::Hanging),
+        }
+    }
+
+    fn look_soon(&self, path: &str, limit: Duration) -> io::Result<Soon<Look>> {
+        if self.mount == Mount::Local {
+            return self.look(path).map(Soon::Back);
+        }
+        let full = self.path(path);
+        if self.still_hangs(&full) {
+            return Ok(Soon::Hanging);
+        }
+        let (disk, path) = (self.clone(), path.to_owned());
+        match patience::within(limit, move || disk.look(&path)) {
+            Ok(look) => look.map(Soon::Back),
+            Err(hanging) => {
+                self.hanging.lock().unwrap_or_else(PoisonError::into_inner).insert(full, hanging);
+                Ok(Soon::Hanging)
+            }
+        }
+    }
+
+    fn read_part(&self, path: &str, from: u64, len: usize) -> io::Result<Vec<u8>> {
+        let file = OpenOptions::new().read(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
+        let mut bytes = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            match file.read_at(&mut bytes[filled..], from + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
     }
 
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {

@@ -81,3 +81,18 @@ pub struct AppEntry {
     /// Makes the app from its options; the message of an `Err` goes to the user.
     pub make: fn(&Options) -> Result<Box<dyn AnyApp>, String>,
 }
+
+/// Makes the app called `name`, or says which there are.
+pub fn make(apps: &[AppEntry], name: &str, options: &Options) -> crate::Result<Box<dyn AnyApp>> {
+    let Some(entry) = apps.iter().find(|entry| entry.name == name) else {
+        let known: Vec<&str> = apps.iter().map(|entry| entry.name).collect();
+        let error = crate::Error::new(crate::ErrorKind::Usage, format!("no app is called `{name}`"));
+        return Err(error.advise(format!("this program knows: {}", known.join(", "))));
+    };
+    if let Some(key) = options.0.keys().find(|key| entry.options.iter().all(|option| option.key != key.as_str())) {
+        let known: Vec<&str> = entry.options.iter().map(|option| option.key.as_ref()).collect();
+        let known = if known.is_empty() { "it has none".to_owned() } else { format!("it knows: {}", known.join(", ")) };
+        return Err(crate::Error::new(crate::ErrorKind::Usage, format!("the app `{name}` has no option `{key}`")).advise(known));
+    }
+    (entry.make)(options).map_err(|text| crate::Error::new(crate::ErrorKind::Usage, format!("cannot make the app `{name}`: {text}")))
+}

@@ -98,3 +98,8 @@ pub fn log(name: &WorkerName) -> String {
 pub fn output_name(partition: u32) -> String {
     format!("mr-out-{partition:05}")
 }
+
+/// `shuffle/map-00042.a1@node7.4121.k3f-00003.json`
+pub fn shuffle_json(claim: &ClaimName, partition: u32) -> String {
+    format!("{SHUFFLE}/{claim}-{partition:05}.json")
+}

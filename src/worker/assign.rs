@@ -1,0 +1,74 @@
+//! What a claimed attempt has to read: from the plan, which is written once and never moves; never from the task's own file.
+
+use std::path::Path;
+
+use crate::data::{FileSum, Split};
+use crate::disk::{Disk, fresh};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{ClaimName, Phase};
+use crate::job::layout::State;
+use crate::job::outputs;
+use crate::job::plan::Plan;
+
+/// A map task's input.
+pub fn split(disk: &dyn Disk, root: &Path, task: u32) -> Result<Split> {
+    let plan = Plan::map(disk, root)?.ok_or_else(|| no_plan(root, "map"))?;
+    plan.split(task)
+}
+
+/// What a reduce task reads of every map task, in the order of the map tasks: the counting attempt and its file for `partition`.
+pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Vec<(String, FileSum)>> {
+    let plan = Plan::reduce(disk, root)?.ok_or_else(|| no_plan(root, "reduce"))?;
+    let mut inputs = Vec::with_capacity(plan.head().maps as usize);
+    plan.for_each_counted(|counted| inputs.extend(file_of(counted.files, partition).map(|file| (counted.attempt, file))))?;
+    if inputs.len() != plan.head().maps as usize {
+        return Err(Error::new(ErrorKind::Damaged, "cannot find every map task's file in the reduce plan of").on(root));
+    }
+    Ok(inputs)
+}
+
+/// Replaces those of `damaged` that have been retracted since the plan was made by the first of their task in a fresh listing of `done/`.
+/// Returns how many were replaced; the others are damaged where they stand, or not made anew yet.
+pub fn replace_retracted(
+    disk: &dyn Disk,
+    root: &Path,
+    partition: u32,
+    inputs: &mut [(String, FileSum)],
+    damaged: &[String],
+) -> Result<usize> {
+    let fail = |error| Error::io("cannot list", root.join(State::Done.dir()), error);
+    let listed = fresh::list_surely(disk, State::Done.dir()).map_err(fail)?;
+    let mut done: Vec<ClaimName> = listed
+        .iter()
+        .filter_map(|entry| entry.name.parse().ok())
+        .filter(|claim: &ClaimName| claim.attempt.task.phase == Phase::Map)
+        .collect();
+    done.sort_unstable();
+    let mut replaced = 0;
+    for (attempt, file) in inputs.iter_mut().filter(|(attempt, _)| damaged.contains(attempt)) {
+        let Ok(planned) = attempt.parse::<ClaimName>() else { continue };
+        if done.binary_search(&planned).is_ok() {
+            continue;
+        }
+        for claim in done.iter().filter(|claim| claim.attempt.task == planned.attempt.task) {
+            let record = outputs::done_record(disk, claim).map_err(fail)?;
+            if let Some(other) = record.and_then(|(made, _)| file_of(made.files, partition)) {
+                (*attempt, *file) = (claim.to_string(), other);
+                replaced += 1;
+                break;
+            }
+        }
+    }
+    Ok(replaced)
+}
+
+/// One file per partition in order.
+fn file_of(files: Vec<FileSum>, partition: u32) -> Option<FileSum> {
+    files.into_iter().nth(partition as usize)
+}
+
+fn no_plan(root: &Path, phase: &str) -> Error {
+    Error::new(ErrorKind::Damaged, format!("cannot find the {phase} plan of"))
+        .on(root)
+        .advise("it was removed by hand, or the directory is not fresh yet")
+}

@@ -1,0 +1,99 @@
+//! An attempt as the engine runs it: from a claim's name to a call of the app, and back to what was made.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Tasks, assign};
+use crate::app::Context;
+use crate::control::Control;
+use crate::data::{Failure, FileSum, Made};
+use crate::disk::Disk;
+use crate::engine::{AnyApp, MapWork, ReduceWork, ShuffleInput};
+use crate::ids::{ClaimName, Phase};
+use crate::job::layout::{self, ATTEMPTS, SHUFFLE};
+use crate::job::spec::Ask;
+
+/// Runs attempts of one job by the engine.
+pub struct Engine {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    ask: Ask,
+    app: Box<dyn AnyApp>,
+}
+
+impl Engine {
+    /// For the job `ask` at `root`, with the app it names.
+    pub fn new(disk: Arc<dyn Disk>, root: PathBuf, ask: Ask, app: Box<dyn AnyApp>) -> Engine {
+        Engine { disk, root, ask, app }
+    }
+
+    fn run_map(&self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
+        let split = assign::split(&*self.disk, &self.root, claim.attempt.task.number).map_err(Failure::Disk)?;
+        let work = MapWork {
+            split: &split,
+            base: &self.root,
+            shuffle_dir: &self.root.join(SHUFFLE),
+            name: &claim.to_string(),
+            partitions: self.ask.reduces,
+            form: self.ask.shuffle,
+            sync: self.disk.is_network(),
+            context: &self.context(claim),
+            control,
+        };
+        self.app.run_map(&work)
+    }
+
+    fn run_reduce(&self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
+        let partition = claim.attempt.task.number;
+        let mut planned = assign::shuffle_inputs(&*self.disk, &self.root, partition).map_err(Failure::Disk)?;
+        loop {
+            let inputs: Vec<ShuffleInput> = planned.iter().map(|(attempt, file)| input(attempt, file)).collect();
+            let work = ReduceWork {
+                partition,
+                inputs: &inputs,
+                shuffle_dir: &self.root.join(SHUFFLE),
+                output: self.output_dir().join(ATTEMPTS).join(claim.to_string()),
+                form: self.ask.shuffle,
+                context: &self.context(claim),
+                control,
+            };
+            let ran = self.app.run_reduce(&work);
+            let Err(Failure::Damaged(damaged)) = &ran else { return ran };
+            let replaced = assign::replace_retracted(&*self.disk, &self.root, partition, &mut planned, damaged).map_err(Failure::Disk)?;
+            if replaced < damaged.len() {
+                return ran;
+            }
+        }
+    }
+
+    fn output_dir(&self) -> PathBuf {
+        self.root.join(&self.ask.output)
+    }
+
+    fn context(&self, claim: &ClaimName) -> Context {
+        Context { job_dir: self.root.clone(), attempt: claim.attempt }
+    }
+}
+
+fn input(attempt: &str, file: &FileSum) -> ShuffleInput {
+    ShuffleInput { attempt: attempt.to_owned(), file: file.clone() }
+}
+
+impl Tasks for Engine {
+    fn run(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
+        match claim.attempt.task.phase {
+            Phase::Map => self.run_map(claim, control),
+            Phase::Reduce => self.run_reduce(claim, control),
+        }
+    }
+
+    fn discard(&mut self, claim: &ClaimName) {
+        // Best effort: what stays is found by `clean`.
+        match claim.attempt.task.phase {
+            Phase::Map => (0..self.ask.reduces).for_each(|partition| {
+                let _ = self.disk.remove(&layout::shuffle_json(claim, partition));
+            }),
+            Phase::Reduce => _ = self.disk.remove(&format!("{}/{ATTEMPTS}/{claim}", self.ask.output)),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! A worker: find, claim, run, commit; one attempt at a time, one incarnation per process and job.
+//!
+//! [`Worker::turn`] is the whole protocol side of it and runs on any [`Disk`]; what an attempt *does* is behind [`Tasks`], its heartbeat behind [`Pulse`].
+//! Around it, `slot.rs` is a real process and `supervisor.rs` keeps several of them alive. Reading order: this file, `assign`, `execute`, `pulse`, `slot`,
+//! `supervisor`.
+//!
+//! Cost of waiting: one listing of `pending/` and two looks a turn, a turn a second. Of a task: one claim, one commit (see `job/claim.rs`); `pending/` is listed once for
+//! all the candidates it shows, never once per claim.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::control::Control;
+use crate::data::{Failure, Made};
+use crate::disk::rename::is_gone;
+use crate::disk::{Disk, fresh};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{AttemptId, ClaimName, WorkerName};
+use crate::job::claim::{Claim, Claimer, Commit, Manners, Refusal, Tried};
+use crate::job::end::{self, End};
+use crate::job::layout::{self, PHASE, State};
+use crate::job::log::Log;
+use crate::job::record::TaskError;
+use crate::job::spec::Spec;
+
+pub mod assign;
+pub mod execute;
+pub mod pulse;
+pub mod slot;
+pub mod supervisor;
+
+/// What attempts do: the engine, or a stand-in under simulation.
+pub trait Tasks {
+    /// Runs one attempt to its end.
+    fn run(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure>;
+
+    /// Removes what an attempt wrote, once its name lies in `expired/` or `failed/` and so can never count.
+    fn discard(&mut self, claim: &ClaimName);
+}
+
+/// Where the claim is kept while its attempt runs, so that it is beaten for and can be given back from outside.
+pub trait Pulse {
+    /// Starts beating for the claim; the control is cancelled when the claim is found taken away.
+    fn start(&self, claim: Claim) -> Arc<Control>;
+
+    /// Stops watching, goes on beating, and gives the claim back to be ended; `None` if it was ended from outside.
+    fn finish(&self) -> Option<Claim>;
+
+    /// The claim has ended.
+    fn rest(&self);
+
+    /// Waits a moment before the disk is asked again.
+    fn pause(&self);
+
+    /// True if the worker is to leave once it is free.
+    fn is_leaving(&self) -> bool;
+}
+
+/// One worker incarnation in one job.
+pub struct Worker {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    spec: Spec,
+    claimer: Claimer,
+    candidates: Vec<AttemptId>,
+    refused: HashMap<AttemptId, Duration>,
+    chance: u64,
+    looks: Looks,
+    log: Log,
+}
+
+/// What was last seen of the two directories that are looked at while waiting.
+#[derive(Default)]
+struct Looks {
+    root: Option<i128>,
+    phase: Option<i128>,
+    turns: u32,
+    paused: bool,
+}
+
+/// What a turn came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// An attempt was run and committed, or reported its error.
+    Worked(ClaimName),
+    /// An attempt was run, but its claim had been taken away.
+    Superseded(ClaimName),
+    /// A candidate was gone or locked; there may be others.
+    Missed,
+    /// Nothing can be claimed now.
+    Idle,
+    /// Somebody touched `pause`.
+    Paused,
+    /// The job has ended.
+    Ended(Box<End>),
+    /// Asked to leave; nothing is held any more.
+    Leave,
+}
+
+/// While it waits, a worker looks at everything anew after this many turns, whatever the stamps say.
+const TURNS_PER_FULL_LOOK: u32 = 8;
+
+impl Worker {
+    /// The worker `name` in the job `spec` at `root`; `chance` decides in which order it tries candidates.
+    pub fn new(disk: Arc<dyn Disk>, root: PathBuf, spec: Spec, name: WorkerName, chance: u64, log: Log) -> Worker {
+        let claimer = Claimer::new(name);
+        Worker { disk, root, spec, claimer, candidates: Vec::new(), refused: HashMap::new(), chance, looks: Looks::default(), log }
+    }
+
+    /// The worker's name.
+    pub fn name(&self) -> &WorkerName {
+        self.claimer.name()
+    }
+
+    /// Claims and runs one attempt, or finds out that there is none.
+    pub fn turn(&mut self, tasks: &mut dyn Tasks, pulse: &dyn Pulse) -> Result<Turn> {
+        if pulse.is_leaving() {
+            return Ok(Turn::Leave);
+        }
+        let Some(attempt) = self.candidates.pop() else { return self.look_around() };
+        match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
+            Ok(Tried::Held(claim)) => {
+                self.refused.remove(&attempt);
+                self.work(claim, tasks, pulse)
+            }
+            Ok(Tried::Lost) => Ok(Turn::Missed),
+            Ok(Tried::Refused) => {
+                let now = self.disk.now();
+                self.refused.entry(attempt).or_insert(now);
+                Ok(Turn::Missed)
+            }
+            Ok(Tried::AskedToLeave) => Ok(Turn::Leave),
+            Err(error) => Err(Error::io("cannot claim", self.root.join(layout::pending(attempt)), error)),
+        }
+    }
+
+    /// A lock that stays refused for a lease is some stopped process's, and proves nothing.
+    fn manners(&self, attempt: AttemptId) -> Manners {
+        let since = self.refused.get(&attempt);
+        let stays = since.is_some_and(|since| self.disk.now().saturating_sub(*since) > self.spec.ask.lease());
+        if stays { Manners::Insistent } else { Manners::Polite }
+    }
+
+    /// Lists what can be claimed; where nothing can, looks whether the job was paused or has ended.
+    fn look_around(&mut self) -> Result<Turn> {
+        self.look_at_control()?;
+        if self.looks.paused {
+            return Ok(self.look_for_end()?.unwrap_or(Turn::Paused));
+        }
+        let listed = self.disk.list(State::Pending.dir()).map_err(|error| self.unreadable(error))?;
+        let free: BTreeSet<AttemptId> = listed.iter().filter(|entry| entry.is_file).filter_map(|entry| entry.name.parse().ok()).collect();
+        self.refused.retain(|attempt, _| free.contains(attempt));
+        self.candidates = free.into_iter().rev().collect();
+        if self.candidates.is_empty() {
+            return Ok(self.look_for_end()?.unwrap_or(Turn::Idle));
+        }
+        // From the back they are tried in order, from a beginning of each worker's own, so that few meet.
+        let own = (self.chance % self.candidates.len() as u64) as usize;
+        self.candidates.rotate_left(own);
+        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407).rotate_left(17);
+        Ok(Turn::Missed)
+    }
+
+    fn look_at_control(&mut self) -> Result<()> {
+        let stamp = self.disk.look(".").map_err(|error| self.unreadable(error))?.stamp;
+        self.looks.turns = self.looks.turns.wrapping_add(1);
+        if self.looks.root != Some(stamp) || self.looks.turns.is_multiple_of(TURNS_PER_FULL_LOOK) {
+            let entries = self.disk.list(".").map_err(|error| self.unreadable(error))?;
+            self.looks.paused = entries.iter().any(|entry| entry.name == layout::PAUSE);
+            if !entries.iter().any(|entry| entry.name == layout::JOB_JSON) {
+                return Err(Error::new(ErrorKind::Vanished, "no job any more in").on(&self.root).advise("it was removed while it ran"));
+            }
+            self.looks.root = Some(stamp);
+        }
+        Ok(())
+    }
+
+    fn look_for_end(&mut self) -> Result<Option<Turn>> {
+        let stamp = self.disk.look(PHASE).map_err(|error| self.unreadable(error))?.stamp;
+        if self.looks.phase == Some(stamp) && !self.looks.turns.is_multiple_of(TURNS_PER_FULL_LOOK) {
+            return Ok(None);
+        }
+        let entries = self.disk.list(PHASE).map_err(|error| self.unreadable(error))?;
+        self.looks.phase = Some(stamp);
+        if entries.iter().any(|entry| entry.name == "end") {
+            return Ok(end::load(&*self.disk, &self.root)?.map(|end| Turn::Ended(Box::new(end))));
+        }
+        Ok(None)
+    }
+
+    fn unreadable(&self, error: std::io::Error) -> Error {
+        let gone = is_gone(&error);
+        let error = Error::io("cannot look into the job", &self.root, error);
+        if gone { error.of_kind(ErrorKind::Vanished).advise("the job directory was removed while it ran") } else { error }
+    }
+
+    fn work(&mut self, claim: Claim, tasks: &mut dyn Tasks, pulse: &dyn Pulse) -> Result<Turn> {
+        let name = claim.name().clone();
+        self.log.event("claimed", &name.to_string(), "");
+        let control = pulse.start(claim);
+        let ran = loop {
+            match tasks.run(&name, &control) {
+                // A full disk or quota is nobody's error: keep the claim, beat on, try again.
+                Err(Failure::Disk(error)) if error.is_no_room() && !control.is_cancelled() => {
+                    self.log.event("no room", &name.to_string(), &error.to_string());
+                    pulse.pause();
+                }
+                ran => break ran,
+            }
+        };
+        let Some(claim) = pulse.finish() else { return Ok(Turn::Leave) };
+        let commit = self.end(claim, ran, pulse, &control);
+        pulse.rest();
+        self.log.event(if commit == Commit::Done { "ended" } else { "superseded" }, &name.to_string(), "");
+        match commit {
+            Commit::Done => Ok(Turn::Worked(name)),
+            Commit::Superseded => {
+                // Not having been able to commit is no evidence; the name in expired/ is.
+                if fresh::is_there(&*self.disk, &layout::held(State::Expired, &name)).unwrap_or(false) {
+                    tasks.discard(&name);
+                }
+                Ok(Turn::Superseded(name))
+            }
+        }
+    }
+
+    /// Ends the claim as the attempt ended, trying for as long as the disk refuses and the claim has not been taken away.
+    fn end(&self, mut claim: Claim, ran: Result<Made, Failure>, pulse: &dyn Pulse, control: &Control) -> Commit {
+        loop {
+            let refusal: Refusal = match verb(&*self.disk, claim, &ran) {
+                Ok(commit) => return commit,
+                Err(refusal) => refusal,
+            };
+            let (held, error) = *refusal;
+            self.log.event("trouble", &held.name().to_string(), &format!("cannot end the claim: {error}"));
+            if control.is_cancelled() {
+                return Commit::Superseded;
+            }
+            claim = held;
+            pulse.pause();
+        }
+    }
+}
+
+fn verb(disk: &dyn Disk, claim: Claim, ran: &Result<Made, Failure>) -> Result<Commit, Refusal> {
+    match ran {
+        Ok(made) => claim.commit(disk, made),
+        Err(Failure::Cancelled) => claim.give_back(disk),
+        Err(Failure::App(text)) => claim.fail(disk, TaskError::App(text.clone())),
+        Err(Failure::Input(text)) => claim.fail(disk, TaskError::Input(text.clone())),
+        Err(Failure::Damaged(names)) => claim.fail(disk, TaskError::Damaged(names.clone())),
+        Err(Failure::Disk(error)) => claim.fail(disk, TaskError::App(error.to_string())),
+    }
+}

@@ -1,0 +1,198 @@
+//! The heartbeat of a real worker: a thread that touches, and a thread that minds.
+//!
+//! The beating thread touches `workers/me` and the claim *by path* (by descriptor the touch would follow the file wherever it is moved, and a claim taken away would
+//! be kept alive). A claim that is gone cancels its attempt; a missing `workers/me` means that we are asked to leave. The minding thread never
+//! touches the disk, so it sees when the beating one hangs: no beat for a lease means that the claim may have been taken, and the attempt is held until a
+//! beat comes back. It also ends attempts that make no progress, and processes whose user code does not notice that it was cancelled.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Pulse;
+use crate::control::Control;
+use crate::disk::Disk;
+use crate::disk::rename::is_gone;
+use crate::ids::WorkerName;
+use crate::job::claim::Claim;
+use crate::job::layout;
+use crate::job::record::TaskError;
+use crate::job::spec::Ask;
+
+/// How long user code may take to notice that it was cancelled, before its process is ended.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// The pause before a disk that refuses is asked again.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// The heartbeat of one worker incarnation.
+#[derive(Clone)]
+pub struct Heart(Arc<Shared>);
+
+struct Shared {
+    disk: Arc<dyn Disk>,
+    worker_path: String,
+    beat: Duration,
+    lease: Duration,
+    stall: Duration,
+    leaving: AtomicBool,
+    exit: fn(Exit) -> !,
+    chest: Mutex<Chest>,
+}
+
+/// Why the minding thread ends the process: the slot knows the status for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// User code went on although its claim was taken away, or made no progress: a fresh process takes its place.
+    Restart,
+    /// Asked to leave; the claim was given back.
+    Left,
+}
+
+#[derive(Default)]
+struct Chest {
+    /// While the attempt runs; taken out to be ended.
+    claim: Option<Claim>,
+    /// Beaten for, from start to rest.
+    path: Option<String>,
+    control: Arc<Control>,
+    beaten: Duration,
+    records: u64,
+    moved: Duration,
+    cancelled: Option<Duration>,
+}
+
+impl Heart {
+    /// Starts the two threads for `worker`. `exit` ends the process.
+    pub fn start(disk: Arc<dyn Disk>, worker: &WorkerName, ask: &Ask, exit: fn(Exit) -> !) -> Heart {
+        let shared = Shared {
+            disk,
+            worker_path: layout::worker(worker),
+            beat: ask.beat(),
+            lease: ask.lease(),
+            stall: Duration::from_millis(ask.stall_ms),
+            leaving: AtomicBool::new(false),
+            exit,
+            chest: Mutex::default(),
+        };
+        let heart = Heart(Arc::new(shared));
+        let (beating, minding) = (Arc::clone(&heart.0), Arc::clone(&heart.0));
+        std::thread::spawn(move || beating.beat());
+        std::thread::spawn(move || minding.mind());
+        heart
+    }
+
+    /// Somebody wants this worker to go: the claim of a running attempt is given back and the process ends; otherwise the worker
+    /// leaves at its next turn.
+    pub fn leave(&self) {
+        self.0.leaving.store(true, Relaxed);
+        let claim = {
+            let mut chest = self.0.chest();
+            let claim = chest.claim.take();
+            // A claim that is just being ended is left in peace: it ends, and the worker leaves at its next turn.
+            if claim.is_some() {
+                chest.path = None;
+                chest.control.cancel();
+            }
+            claim
+        };
+        if let Some(claim) = claim {
+            // If it cannot be given back, its lease ends without us.
+            let _ = claim.give_back(&*self.0.disk);
+            let _ = self.0.disk.remove(&self.0.worker_path);
+            (self.0.exit)(Exit::Left);
+        }
+    }
+}
+
+impl Pulse for Heart {
+    fn start(&self, claim: Claim) -> Arc<Control> {
+        let now = self.0.disk.now();
+        let mut chest = self.0.chest();
+        *chest = Chest { path: Some(claim.path()), claim: Some(claim), beaten: now, moved: now, ..Chest::default() };
+        Arc::clone(&chest.control)
+    }
+
+    fn finish(&self) -> Option<Claim> {
+        self.0.chest().claim.take()
+    }
+
+    fn rest(&self) {
+        *self.0.chest() = Chest::default();
+    }
+
+    fn pause(&self) {
+        std::thread::sleep(REFUSED_PAUSE);
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.0.leaving.load(Relaxed)
+    }
+}
+
+impl Shared {
+    fn chest(&self) -> MutexGuard<'_, Chest> {
+        self.chest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beat(&self) {
+        loop {
+            std::thread::sleep(self.beat);
+            if self.disk.touch(&self.worker_path).is_err_and(|error| is_gone(&error)) {
+                self.leaving.store(true, Relaxed);
+            }
+            let Some(path) = self.chest().path.clone() else { continue };
+            let touched = self.disk.touch(&path);
+            let mut chest = self.chest();
+            if chest.path.as_ref() != Some(&path) {
+                continue; // Another attempt by now.
+            }
+            match touched {
+                Ok(()) => {
+                    chest.beaten = self.disk.now();
+                    chest.control.go_on();
+                }
+                // While a commit is under way (the claim is taken out) it means nothing.
+                Err(error) if is_gone(&error) && chest.claim.is_some() => {
+                    chest.control.cancel();
+                    chest.cancelled = Some(self.disk.now());
+                    chest.path = None;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn mind(&self) {
+        loop {
+            std::thread::sleep(self.beat / 2);
+            let now = self.disk.now();
+            let mut chest = self.chest();
+            if chest.claim.is_none() {
+                continue;
+            }
+            if chest.path.is_some() && now.saturating_sub(chest.beaten) > self.lease {
+                chest.control.hold();
+            }
+            if chest.cancelled.is_some_and(|at| now.saturating_sub(at) > CANCEL_GRACE) {
+                (self.exit)(Exit::Restart);
+            }
+            let records = chest.control.records();
+            if records != chest.records || now.saturating_sub(chest.beaten) > self.lease {
+                (chest.records, chest.moved) = (records, now);
+            } else if now.saturating_sub(chest.moved) > self.stall {
+                let claim = chest.claim.take();
+                drop(chest);
+                self.report_stall(claim);
+            }
+        }
+    }
+
+    fn report_stall(&self, claim: Option<Claim>) -> ! {
+        let text =
+            format!("no progress for {}: no record was begun (raise --stall if records take longer)", crate::units::show_time(self.stall));
+        if let Some(claim) = claim {
+            let _ = claim.fail(&*self.disk, TaskError::App(text));
+        }
+        (self.exit)(Exit::Restart)
+    }
+}

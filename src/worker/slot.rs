@@ -1,0 +1,154 @@
+//! A slot: one worker as one process. It dies with its parent, leaves on a signal, and waits at little cost.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::execute::Engine;
+use super::pulse::{Exit, Heart};
+use super::{Turn, Worker};
+use crate::app::Options;
+use crate::disk::Disk;
+use crate::disk::real::RealDisk;
+use crate::disk::watch::{Backoff, Watch, Woken};
+use crate::engine::{self, AppEntry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::here;
+use crate::job::layout::{PHASE, State};
+use crate::job::log::Log;
+use crate::job::register::Presence;
+use crate::job::spec;
+
+/// The job has ended: nothing to restart. A status that apps do not use by chance.
+pub const STATUS_ENDED: i32 = 80;
+/// Asked to leave.
+pub const STATUS_LEFT: i32 = 81;
+/// The job cannot be worked on here; the reason is on stderr.
+pub const STATUS_CANNOT: i32 = 82;
+/// A fresh process is to take this one's place.
+pub const STATUS_RESTART: i32 = 83;
+
+/// Waits between two looks for work begin here (a phase has just changed, or the job just begun), and grow.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The largest: jitter takes off up to a quarter, and waiting costs at most one listing a second.
+const LARGEST_WAIT: Duration = Duration::from_millis(1340);
+
+/// How talkative a slot is on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    /// Says when it waits, and which attempts fail.
+    Plain,
+    /// Says only why it ends.
+    Quiet,
+}
+
+/// Runs one worker in the job at `root` until the job ends or it is asked to leave; returns the process's exit status.
+pub fn run(root: &Path, parent: u32, voice: Voice, apps: &[AppEntry]) -> i32 {
+    if !die_with(parent) {
+        return STATUS_LEFT;
+    }
+    match work(root, voice, apps) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("flockwork: {error}");
+            STATUS_CANNOT
+        }
+    }
+}
+
+/// Asks the kernel to end this process with its parent; false if the parent is gone already.
+fn die_with(parent: u32) -> bool {
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get().unsigned_abs() == parent)
+}
+
+fn end_process(exit: Exit) -> ! {
+    std::process::exit(match exit {
+        Exit::Restart => STATUS_RESTART,
+        Exit::Left => STATUS_LEFT,
+    })
+}
+
+fn work(root: &Path, voice: Voice, apps: &[AppEntry]) -> Result<i32> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
+    let spec = spec::load(&*disk, root)?;
+    let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
+    let name = here::new_name();
+    let presence = Presence::register(&*disk, &name, here::uid())
+        .map_err(|error| Error::io("cannot register a worker in", root.join("workers"), error))?;
+    let heart = Heart::start(Arc::clone(&disk), &name, &spec.ask, end_process);
+    let watch = Watch::local(root, &[State::Pending.dir(), PHASE, "."]);
+    leave_on_signals(&heart, &watch)?;
+    let mut tasks = Engine::new(Arc::clone(&disk), root.to_owned(), spec.ask.clone(), app);
+    let log = Log::open(&*disk, &name);
+    let mut worker = Worker::new(Arc::clone(&disk), root.to_owned(), spec, name.clone(), here::chance(), log);
+    let status = turns(&mut worker, &mut tasks, &heart, &watch, voice);
+    presence.leave(&*disk);
+    status
+}
+
+fn turns(worker: &mut Worker, tasks: &mut Engine, heart: &Heart, watch: &Watch, voice: Voice) -> Result<i32> {
+    let mut backoff = Backoff::new(FIRST_WAIT, LARGEST_WAIT, here::chance());
+    let mut said = Said::default();
+    loop {
+        let wait = match worker.turn(tasks, heart) {
+            Ok(Turn::Worked(_) | Turn::Superseded(_)) => {
+                backoff.reset();
+                None
+            }
+            Ok(Turn::Missed) => None,
+            Ok(Turn::Idle) => {
+                said.once(voice, worker, "no task is available; waiting");
+                Some(backoff.next_wait())
+            }
+            Ok(Turn::Paused) => {
+                said.once(voice, worker, "the job is paused; waiting");
+                Some(backoff.next_wait())
+            }
+            Ok(Turn::Ended(_)) => return Ok(STATUS_ENDED),
+            Ok(Turn::Leave) => return Ok(STATUS_LEFT),
+            Err(error) if error.kind() == ErrorKind::Vanished => return Err(error),
+            Err(error) => {
+                said.once(voice, worker, &format!("{error}; trying again"));
+                Some(LARGEST_WAIT)
+            }
+        };
+        if wait.is_some_and(|wait| watch.wait(wait) == Woken::Event) {
+            backoff.reset();
+        }
+    }
+}
+
+/// What has been said: an idle worker says once that no task is available.
+#[derive(Default)]
+struct Said(std::collections::BTreeSet<String>);
+
+impl Said {
+    fn once(&mut self, voice: Voice, worker: &Worker, text: &str) {
+        if voice == Voice::Plain && self.0.insert(text.to_owned()) {
+            eprintln!("flockwork: worker {}: {text}", worker.name());
+        }
+    }
+}
+
+/// First signal: give back and go. Second: go at once.
+fn leave_on_signals(heart: &Heart, watch: &Watch) -> Result<()> {
+    let fail = |error| Error::io("cannot watch for signals in", PathBuf::from("this process"), error);
+    let armed = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        signal_hook::flag::register_conditional_shutdown(signal, STATUS_LEFT, Arc::clone(&armed)).map_err(fail)?;
+        signal_hook::flag::register(signal, Arc::clone(&armed)).map_err(fail)?;
+    }
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(fail)?;
+    let (heart, waker) = (heart.clone(), watch.waker());
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            heart.leave();
+            waker.wake();
+        }
+    });
+    Ok(())
+}
