@@ -54,7 +54,8 @@ pub trait AnyApp: Send + Sync {
     /// Runs one reduce attempt: verifies and merges its partition of the inputs, writes the output file, closed and described.
     fn run_reduce(&self, work: &ReduceWork<'_>) -> Result<Made, Failure>;
 
-    /// Runs the whole job plainly in this thread: the oracle. `files` are whole files with absolute paths; all output files' bytes go to `out`,
+    /// Runs the whole job plainly in this thread: the oracle. `files` are whole files, as `plan_splits` gives them
+    /// for [`Unit::Files`], their paths absolute or relative to `/` (`resolve` them with `/` as the base). All output files' bytes go to `out`,
     /// in order. A reader of `out` that went away is a [`Failure::Disk`] whose `io_kind` is `BrokenPipe`.
     fn run_sequential(&self, files: &[Split], partitions: u32, out: &mut dyn Write) -> Result<Counters, Failure>;
 }

@@ -18,7 +18,7 @@ use crate::data::{Counters, Failure, Split};
 use crate::error::{Error, ErrorKind};
 use crate::ids::TaskId;
 
-/// Runs `app` over `files` (whole files, their paths absolute) and writes all partitions to `out` in order.
+/// Runs `app` over `files` (whole files, their paths absolute or relative to `/`) and writes all partitions to `out` in order.
 ///
 /// A reader that went away is a [`Failure::Disk`] whose `io_kind` is `BrokenPipe`.
 pub(super) fn run<A: App>(app: &A, files: &[Split], partitions: u32, out: &mut dyn Write) -> Result<Counters, Failure> {
