@@ -1,11 +1,45 @@
 //! The data plane: inputs to splits, splits to shuffle files, shuffle files to output files. It knows no protocol: it is told where to read
-//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `map`, `shuffle_json`, `reduce`, `output`, `sequential`.
+//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `map`, `shuffle_json`, `group`, `reduce`, `output`, `sequential`;
+//! beneath them `draft` (a file not yet visible), `sum` (checksums), `guard` (panics), `counters`.
+//!
+//! Every attempt counts, beside what the app counts (an app's counter of one of these names adds to it):
+//!
+//! | counter | of | counts |
+//! |---|---|---|
+//! | `records in` | map | lines or files handed to the app |
+//! | `bytes in` | map | their bytes, newlines included |
+//! | `pairs out` | map | pairs the app emitted |
+//! | `pairs shuffled` | map | pairs left after combining |
+//! | `shuffle bytes` | map | the shuffle files' length |
+//! | `pairs in` | reduce | pairs read from the shuffle files |
+//! | `keys in` | reduce | distinct keys, each one call of the app's reduce |
+//! | `output bytes` | reduce | the output file's length |
 
+mod counters;
+mod draft;
+mod erased;
+#[cfg(test)]
+mod fixture;
+mod group;
+mod guard;
+pub mod input;
+mod map;
+mod output;
+mod reader;
+mod reduce;
+mod sequential;
+mod shuffle_json;
+pub mod split;
+mod sum;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::app::{Context, OptionDoc, Options, Unit};
 use crate::control::Control;
-use crate::data::{Failure, FileSum, Made, ShuffleForm, Split};
+use crate::data::{Counters, Failure, FileSum, Made, ShuffleForm, Split};
 
 /// An app as the engine and the registry see it: any [`App`](crate::app::App), its types erased.
 ///
@@ -19,6 +53,11 @@ pub trait AnyApp: Send + Sync {
 
     /// Runs one reduce attempt: verifies and merges its partition of the inputs, writes the output file, closed and described.
     fn run_reduce(&self, work: &ReduceWork<'_>) -> Result<Made, Failure>;
+
+    /// Runs the whole job plainly in this thread: the oracle. `files` are whole files, as `plan_splits` gives them
+    /// for [`Unit::Files`], their paths absolute or relative to `/` (`resolve` them with `/` as the base). All output files' bytes go to `out`,
+    /// in order. A reader of `out` that went away is a [`Failure::Disk`] whose `io_kind` is `BrokenPipe`.
+    fn run_sequential(&self, files: &[Split], partitions: u32, out: &mut dyn Write) -> Result<Counters, Failure>;
 }
 
 /// One map attempt's orders.

@@ -1,0 +1,25 @@
+//! Every [`App`] as an [`AnyApp`]: the one place where the types of keys and values end.
+
+use std::io::Write;
+
+use super::{AnyApp, MapWork, ReduceWork, map, reduce, sequential};
+use crate::app::{App, Unit};
+use crate::data::{Counters, Failure, Made, Split};
+
+impl<A: App> AnyApp for A {
+    fn unit(&self) -> Unit {
+        App::unit(self)
+    }
+
+    fn run_map(&self, work: &MapWork<'_>) -> Result<Made, Failure> {
+        map::run(self, work)
+    }
+
+    fn run_reduce(&self, work: &ReduceWork<'_>) -> Result<Made, Failure> {
+        reduce::run(self, work)
+    }
+
+    fn run_sequential(&self, files: &[Split], partitions: u32, out: &mut dyn Write) -> Result<Counters, Failure> {
+        sequential::run(self, files, partitions, out)
+    }
+}

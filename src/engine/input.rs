@@ -1,0 +1,243 @@
+//! What the user typed, as a list of files: each argument is a file, a quoted pattern, or a folder (walkdir's and globset's home).
+//!
+//! Contract: the order is the one typed, and sorted by name within a pattern or folder; a file given twice counts twice. Every file returned was a
+//! plain file that could be opened for reading. Names are kept as typed (apps print them); where the file lies is kept apart.
+//!
+//! - A *pattern* contains one of `*?[{` and names no file that exists; `*` and `?` stop at `/`, `**` does not. Matching nothing is an error.
+//! - A *folder* is walked, links are followed (a loop of links is an error), names that begin with a dot are skipped, and so is the job directory.
+//! - A pattern passes over names that begin with a dot unless it spells the dot, as shells do.
+//!
+//! Limits: paths that are not UTF-8 are refused, for they could not be written down in the plan. A fifo, socket or device is refused: a task may have
+//! to read its input twice.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+use walkdir::{DirEntry, WalkDir};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// One input file as it was when the job was planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFile {
+    /// As the user typed it; within a folder the typed folder joined with the inner path.
+    pub name: String,
+    /// Absolute, its links not resolved.
+    pub path: PathBuf,
+    /// What the plan says: see [`stored_path`].
+    pub stored: String,
+    /// Length in bytes.
+    pub len: u64,
+    /// Modification time in nanoseconds.
+    pub mtime_ns: i64,
+}
+
+/// The files that `inputs` mean, in order. `base` is the job directory (it may not exist yet): paths are stored relative to it, and it is no input.
+pub fn resolve(inputs: &[String], base: &Path) -> Result<Vec<InputFile>> {
+    let mut found =
+        Found { files: Vec::new(), anchor: Anchor::of(base)?, job: fs::metadata(base).ok().map(|meta| (meta.dev(), meta.ino())) };
+    for typed in inputs {
+        match fs::metadata(typed) {
+            Ok(meta) if meta.is_dir() => found.folder(Path::new(typed))?,
+            Ok(_) => found.file(Path::new(typed))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && typed.contains(['*', '?', '[', '{']) => found.pattern(typed)?,
+            Err(error) => return Err(unreadable(Path::new(typed), error)),
+        }
+    }
+    Ok(found.files)
+}
+
+/// How a plan writes down where `file` is: relative to `job_dir` (which may not exist yet) where both lie on one device, because mount points
+/// differ between machines; absolute otherwise. Not UTF-8 is an error.
+pub fn stored_path(file: &Path, job_dir: &Path) -> Result<String> {
+    Anchor::of(job_dir)?.stored(file)
+}
+
+struct Found {
+    files: Vec<InputFile>,
+    anchor: Anchor,
+    job: Option<(u64, u64)>,
+}
+
+impl Found {
+    fn file(&mut self, path: &Path) -> Result<()> {
+        let name = path.to_str().ok_or_else(|| not_utf8(path))?;
+        let meta = fs::metadata(path).map_err(|error| unreadable(path, error))?;
+        if !meta.is_file() {
+            let error = Error::new(ErrorKind::Input, "cannot read input").on(path).because("it is a fifo, socket or device");
+            return Err(error.advise("write what it gives to a file first: a task may have to read its input twice"));
+        }
+        let meta = File::open(path).and_then(|file| file.metadata()).map_err(|error| unreadable(path, error))?;
+        let mtime_ns = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
+        let absolute = std::path::absolute(path).map_err(|error| unreadable(path, error))?;
+        let stored = self.anchor.stored(path)?;
+        self.files.push(InputFile { name: name.to_owned(), path: absolute, stored, len: meta.len(), mtime_ns });
+        Ok(())
+    }
+
+    fn folder(&mut self, folder: &Path) -> Result<()> {
+        let job = self.job;
+        let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
+        for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !(is_hidden(entry) || is_job(entry, job))) {
+            let entry = entry.map_err(|error| unwalkable(folder, error))?;
+            if !entry.file_type().is_dir() {
+                self.file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pattern(&mut self, typed: &str) -> Result<()> {
+        let pattern = Pattern::parse(typed)?;
+        let before = self.files.len();
+        let job = self.job;
+        let walk = WalkDir::new(pattern.root).follow_links(true).sort_by_file_name().max_depth(pattern.depth);
+        let mut walk = walk.into_iter().filter_entry(|e| e.depth() == 0 || !((is_hidden(e) && !pattern.spells_dots) || is_job(e, job)));
+        while let Some(entry) = walk.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A folder part that does not exist matches nothing, which is reported below as such.
+                Err(error) if error.depth() == 0 && is_not_found(&error) => break,
+                Err(error) => return Err(unwalkable(Path::new(typed), error)),
+            };
+            let inner = entry.path().strip_prefix(pattern.root).expect("a walk stays below its root");
+            if entry.depth() == 0 || !pattern.matcher.is_match(inner) {
+                continue;
+            }
+            let path = if pattern.is_rootless { inner } else { entry.path() };
+            if entry.file_type().is_dir() {
+                self.folder(path)?;
+                walk.skip_current_dir();
+            } else {
+                self.file(path)?;
+            }
+        }
+        if self.files.len() == before {
+            let error = Error::new(ErrorKind::Input, "no input matches").on(typed);
+            return Err(error.advise("check the pattern with ls; * does not cross a /, ** does"));
+        }
+        Ok(())
+    }
+}
+
+struct Pattern<'a> {
+    /// The folders before the first special character, which are taken literally.
+    root: &'a Path,
+    /// Nothing stands before the pattern: names are then relative, without `./`.
+    is_rootless: bool,
+    matcher: GlobMatcher,
+    /// How deep below the root a match can be.
+    depth: usize,
+    spells_dots: bool,
+}
+
+impl Pattern<'_> {
+    fn parse(typed: &str) -> Result<Pattern<'_>> {
+        let special = typed.find(['*', '?', '[', '{']).expect("only called for patterns");
+        let (root, rest) = typed.split_at(typed[..special].rfind('/').map_or(0, |slash| slash + 1));
+        let glob = GlobBuilder::new(rest).literal_separator(true).build().map_err(|error| {
+            let error = Error::new(ErrorKind::Input, "cannot understand the pattern").on(typed).because(error);
+            error.advise("write it as for a shell, for example 'logs/**/*.txt'")
+        })?;
+        let is_deep = rest.contains("**") || rest.contains('{');
+        Ok(Pattern {
+            root: Path::new(if root.is_empty() { "." } else { root }),
+            is_rootless: root.is_empty(),
+            matcher: glob.compile_matcher(),
+            depth: if is_deep { usize::MAX } else { rest.split('/').filter(|part| !part.is_empty()).count() },
+            spells_dots: rest.split(['/', '{', ',']).any(|part| part.starts_with('.')),
+        })
+    }
+}
+
+/// The job directory, ready to say where files lie as seen from it.
+struct Anchor {
+    /// With links resolved as far as it exists.
+    job: PathBuf,
+    dev: u64,
+    /// The last folder asked about and what it is relative to the job: inputs come folder by folder.
+    last: Option<(PathBuf, Option<PathBuf>)>,
+}
+
+impl Anchor {
+    fn of(job_dir: &Path) -> Result<Anchor> {
+        let refused = |error| Error::io("cannot find the place of the job directory", job_dir, error);
+        let absolute = std::path::absolute(job_dir).map_err(refused)?;
+        let exists = absolute.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+        let missing = absolute.strip_prefix(exists).expect("an ancestor is a prefix");
+        let settled = exists.canonicalize().map_err(refused)?;
+        let dev = fs::metadata(&settled).map_err(refused)?.dev();
+        Ok(Anchor { job: settled.join(missing), dev, last: None })
+    }
+
+    fn stored(&mut self, file: &Path) -> Result<String> {
+        let absolute = std::path::absolute(file).map_err(|error| unreadable(file, error))?;
+        let folder = absolute.parent().unwrap_or(Path::new("/"));
+        if self.last.as_ref().is_none_or(|(last, _)| last != folder) {
+            let relative = self.relative(folder).map_err(|error| unreadable(file, error))?;
+            self.last = Some((folder.to_owned(), relative));
+        }
+        let relative = self.last.as_ref().and_then(|(_, relative)| relative.as_ref());
+        let stored = match (relative, absolute.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => absolute,
+        };
+        stored.into_os_string().into_string().map_err(|_| not_utf8(file))
+    }
+
+    /// Links in the folder's path are resolved, because the kernel resolves those of the job's own path before it goes up with `..`.
+    fn relative(&self, folder: &Path) -> io::Result<Option<PathBuf>> {
+        let folder = folder.canonicalize()?;
+        let shared: PathBuf = folder.components().zip(self.job.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+        // The way up and down again must stay on the device: beyond it, other machines have other mounts.
+        if fs::metadata(&folder)?.dev() != self.dev || fs::metadata(&shared)?.dev() != self.dev {
+            return Ok(None);
+        }
+        let steps = shared.components().count();
+        let up = self.job.components().skip(steps).map(|_| Component::ParentDir);
+        Ok(Some(up.chain(folder.components().skip(steps)).collect()))
+    }
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+fn is_job(entry: &DirEntry, job: Option<(u64, u64)>) -> bool {
+    let here = || entry.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    job.is_some() && entry.file_type().is_dir() && here() == job
+}
+
+fn is_not_found(error: &walkdir::Error) -> bool {
+    error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let error = Error::io("cannot read input", path, error).of_kind(ErrorKind::Input);
+    if is_missing { error.advise("check the path, it is taken as you typed it") } else { error }
+}
+
+fn unwalkable(typed: &Path, error: walkdir::Error) -> Error {
+    let path = error.path().unwrap_or(typed).to_owned();
+    match error.into_io_error() {
+        Some(error) => unreadable(&path, error),
+        None => Error::new(ErrorKind::Input, "cannot read input")
+            .on(&path)
+            .because("a link in it leads back to a folder above")
+            .advise("remove that link, or name the files"),
+    }
+}
+
+fn not_utf8(path: &Path) -> Error {
+    Error::new(ErrorKind::Input, "cannot use input")
+        .on(path)
+        .because("its path is not UTF-8")
+        .advise("rename it, or link to it under another name")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! One map attempt: split -> records -> the app -> pairs by partition (combined where the app can) -> shuffle files.
+//!
+//! Contract: every partition gets a file, also an empty one; all files are complete and described when the call returns, and none counts before the
+//! caller says so in the attempt's result. Pairs lie in the order of emission; combined pairs lie in the order of their keys, so that a
+//! deterministic app's shuffle files are the same bytes on every machine.
+//!
+//! Limits: all pairs of one attempt are held in memory until its split is read; the split size bounds them only as far as the app's output is in
+//! proportion to its input.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+
+use super::draft::{Draft, Flush};
+use super::reader::Reader;
+use super::{MapWork, counters, shuffle_json};
+use crate::app::{App, Context, Emit, Record, Unit, Value};
+use crate::data::{Counters, Failure, FileSum, Made, ShuffleForm};
+
+/// Runs one map attempt of `app`.
+pub(super) fn run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
+    let unit = app.unit();
+    let mut pairs = Pairs::new(app, work.context, work.partitions);
+    let mut reader = Reader::new(work.base, unit, work.control);
+    let tally = reader.read(work.split, &mut |record| map_record(app, unit, record, &mut pairs))?;
+    let n_pairs = pairs.n_pairs;
+    let (texts, n_shuffled, mut counters) = pairs.finish();
+    let mut files = Vec::with_capacity(texts.len());
+    for (partition, text) in texts.iter().enumerate() {
+        if work.control.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        files.push(write_file(work, partition, text)?);
+    }
+    let shuffle_bytes = files.iter().map(|file| file.len).sum();
+    counters::add_read(&mut counters, tally);
+    let made = [(counters::PAIRS_OUT, n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled), (counters::SHUFFLE_BYTES, shuffle_bytes)];
+    counters::add_all(&mut counters, &made);
+    Ok(Made { files, counters })
+}
+
+fn map_record<A: App>(app: &A, unit: Unit, record: Record<'_>, pairs: &mut Pairs<'_, A>) -> Result<(), Failure> {
+    let result = super::guard::call(|| app.map(record, pairs));
+    match (result, pairs.fault.take()) {
+        (Ok(()), None) => Ok(()),
+        (Err(text), _) | (Ok(()), Some(text)) => Err(Failure::App(at_record(&text, unit, record))),
+    }
+}
+
+/// An app's message with the place of the record it was about.
+#[cold]
+pub(super) fn at_record(text: &str, unit: Unit, record: Record<'_>) -> String {
+    match unit {
+        Unit::Lines => format!("{text} (in the line at byte {} of {})", record.offset, record.file),
+        Unit::Files => format!("{text} (in {})", record.file),
+    }
+}
+
+fn write_file(work: &MapWork<'_>, partition: usize, text: &[u8]) -> Result<FileSum, Failure> {
+    let ShuffleForm::Json = work.form;
+    let mut draft = Draft::create(work.shuffle_dir)?;
+    draft.write(text)?;
+    let flush = if work.sync { Flush::ToDisk } else { Flush::ToCache };
+    draft.finish(&work.shuffle_dir.join(format!("{}-{partition:05}.json", work.name)), flush)
+}
+
+/// A combined value and the partition of its key, which is asked for once per key.
+struct Total<V> {
+    partition: u32,
+    value: V,
+}
+
+/// What the app emitted so far. One of `texts` and `totals` is used: it is the app's constant that decides.
+struct Pairs<'a, A: App> {
+    app: &'a A,
+    context: &'a Context,
+    /// One per partition, in its final form.
+    texts: Vec<Vec<u8>>,
+    totals: HashMap<Box<[u8]>, Total<<A::Value as ToOwned>::Owned>>,
+    /// The bytes of the value at hand.
+    scratch: Vec<u8>,
+    counters: Counters,
+    n_pairs: u64,
+    /// What is wrong with what the app emitted; `emit` cannot return it.
+    fault: Option<String>,
+}
+
+impl<'a, A: App> Pairs<'a, A> {
+    fn new(app: &'a A, context: &'a Context, partitions: u32) -> Pairs<'a, A> {
+        let texts = vec![Vec::new(); partitions.max(1) as usize];
+        Pairs { app, context, texts, totals: HashMap::new(), scratch: Vec::new(), counters: Counters::new(), n_pairs: 0, fault: None }
+    }
+
+    fn partition(&mut self, key: &[u8]) -> Option<u32> {
+        let parts = self.texts.len() as u32;
+        let partition = self.app.partition(key, parts);
+        if partition < parts {
+            return Some(partition);
+        }
+        self.fault = Some(format!("the app's partition() answered {partition}, and there are {parts}, counted from 0"));
+        None
+    }
+
+    /// The files' contents, how many pairs they hold, and the app's counters.
+    fn finish(mut self) -> (Vec<Vec<u8>>, u64, Counters) {
+        if !A::COMBINES {
+            return (self.texts, self.n_pairs, self.counters);
+        }
+        let mut totals: Vec<_> = self.totals.into_iter().collect();
+        totals.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for (key, total) in &totals {
+            self.scratch.clear();
+            total.value.borrow().write(&mut self.scratch);
+            shuffle_json::write_pair(&mut self.texts[total.partition as usize], key, &self.scratch);
+        }
+        (self.texts, totals.len() as u64, self.counters)
+    }
+}
+
+impl<A: App> Emit<A::Value> for Pairs<'_, A> {
+    fn emit(&mut self, key: &[u8], value: &A::Value) {
+        self.n_pairs += 1;
+        if A::COMBINES {
+            if let Some(total) = self.totals.get_mut(key) {
+                self.app.combine(&mut total.value, value);
+            } else if let Some(partition) = self.partition(key) {
+                self.totals.insert(key.into(), Total { partition, value: value.to_owned() });
+            }
+        } else if let Some(partition) = self.partition(key) {
+            self.scratch.clear();
+            value.write(&mut self.scratch);
+            shuffle_json::write_pair(&mut self.texts[partition as usize], key, &self.scratch);
+        }
+    }
+
+    fn count(&mut self, counter: &str, n: u64) {
+        counters::add(&mut self.counters, counter, n);
+    }
+
+    fn context(&self) -> &Context {
+        self.context
+    }
+}

@@ -1,0 +1,107 @@
+//! One reduce attempt: its partition of every map task's shuffle data -> verified -> grouped -> the app -> the output file.
+//!
+//! Contract: every input is read and verified (length and CRC-32) before the app sees the first pair, and a damaged one never reaches the output. One that
+//! is missing or differs is read a second time from a fresh open; all that are still wrong are named at once, so that one round of map tasks mends them.
+//!
+//! On NFS: the fresh open asks the server again, so a stale attribute or a name not yet visible is not taken for damage.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::group::{Group, Groups};
+use super::output::OutputFile;
+use super::{ReduceWork, ShuffleInput, counters, shuffle_json, sum};
+use crate::app::{App, Output, Values};
+use crate::control::Cancelled;
+use crate::data::{Failure, FileSum, Made, ShuffleForm};
+use crate::error::Error;
+
+/// Runs one reduce attempt of `app`.
+pub(super) fn run<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failure> {
+    let mut groups = gather(work)?;
+    let n_pairs = groups.n_pairs();
+    let mut n_keys = 0;
+    let file = OutputFile::create(&work.output)?;
+    let mut sink = file.sink();
+    let mut out = Output::new(&mut sink, work.context);
+    groups.for_each(work.control, |key, group| {
+        work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
+        n_keys += 1;
+        reduce_key(app, key, group, &mut out)?;
+        file.check()
+    })?;
+    out.flush();
+    let (described, mut counters) = file.finish(&work.output)?;
+    let made = [(counters::PAIRS_IN, n_pairs), (counters::KEYS_IN, n_keys), (counters::OUTPUT_BYTES, described.len)];
+    counters::add_all(&mut counters, &made);
+    Ok(Made { files: vec![described], counters })
+}
+
+fn reduce_key<A: App>(app: &A, key: &[u8], group: &mut Group<'_>, out: &mut Output<'_>) -> Result<(), Failure> {
+    let mut values = Values::new(group);
+    let result = super::guard::call(|| app.reduce(key, &mut values, out));
+    let met_bad_value = values.met_bad_value();
+    // The app saw a key's values end early: whatever it made of that says nothing about the app.
+    if let Some(Cancelled) = group.cancelled {
+        return Err(Failure::Cancelled);
+    }
+    if met_bad_value {
+        let text = "a value in the shuffle data is none of the app's type; its map and reduce may be of different versions";
+        return Err(Failure::App(at_key(text, key)));
+    }
+    result.map_err(|text| Failure::App(at_key(&text, key)))
+}
+
+/// An app's message with the key it was about.
+#[cold]
+pub(super) fn at_key(text: &str, key: &[u8]) -> String {
+    const SHOWN: usize = 200;
+    let (shown, dots) = if key.len() > SHOWN { (&key[..SHOWN], "…") } else { (key, "") };
+    format!("{text} (in the key `{}{dots}`)", shown.escape_ascii())
+}
+
+fn gather(work: &ReduceWork<'_>) -> Result<Groups, Failure> {
+    let mut groups = Groups::default();
+    let mut damaged: Vec<String> = Vec::new();
+    for input in work.inputs {
+        if work.control.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        match read_twice(work.shuffle_dir, &input.file)? {
+            Some(bytes) if read_into(&mut groups, work.form, &bytes).is_ok() => {}
+            _ => blame(&mut damaged, input),
+        }
+    }
+    if damaged.is_empty() { Ok(groups) } else { Err(Failure::Damaged(damaged)) }
+}
+
+fn blame(damaged: &mut Vec<String>, input: &ShuffleInput) {
+    if !damaged.contains(&input.attempt) {
+        damaged.push(input.attempt.clone());
+    }
+}
+
+fn read_into(groups: &mut Groups, form: ShuffleForm, bytes: &[u8]) -> Result<(), String> {
+    match form {
+        ShuffleForm::Json => shuffle_json::read_pairs(bytes, |key, value| groups.push(key, value)),
+    }
+}
+
+/// The whole of a file, or `None` where two fresh reads did not give what was described.
+fn read_twice(dir: &Path, file: &FileSum) -> Result<Option<Vec<u8>>, Failure> {
+    let path = dir.join(&file.name);
+    for _ in 0..2 {
+        match fs::read(&path) {
+            Ok(bytes) if sum::is_whole(&bytes, file) => return Ok(Some(bytes)),
+            Ok(_) => {}
+            // Any other error is of the mount or of this machine, and says nothing about the map attempt.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => {
+                // Opening the directory by path makes an NFS client forget a cached "no such name".
+                let _ = fs::read_dir(dir);
+            }
+            Err(error) => return Err(Failure::Disk(Error::io("cannot read shuffle file", &path, error))),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,47 @@
+//! Checksums of data files: CRC-32 (IEEE) and length, computed while the bytes pass by, so that no file is read a second time for it.
+//!
+//! It finds damage by accident (a torn write, a truncated file, a bad cable), not by intent.
+
+use crate::data::FileSum;
+
+/// Length and CRC-32 of the bytes seen so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sum {
+    hasher: crc32fast::Hasher,
+    len: u64,
+}
+
+impl Sum {
+    /// Sees more bytes.
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+    }
+
+    /// The description of a file called `name` that holds exactly the bytes seen.
+    pub(super) fn describe(self, name: &str) -> FileSum {
+        FileSum { name: name.to_owned(), len: self.len, crc32: self.hasher.finalize() }
+    }
+}
+
+/// True if `bytes` are the whole content of the file described.
+pub(super) fn is_whole(bytes: &[u8], described: &FileSum) -> bool {
+    bytes.len() as u64 == described.len && crc32fast::hash(bytes) == described.crc32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_that_of_the_whole_however_it_was_cut() {
+        let mut sum = Sum::default();
+        sum.update(b"1234");
+        sum.update(b"");
+        sum.update(b"56789");
+        let file = sum.describe("x");
+        assert_eq!((file.len, file.crc32), (9, 0xCBF4_3926), "the check value every CRC-32 (IEEE) has for 123456789");
+        assert!(is_whole(b"123456789", &file), "it is the file");
+        assert!(!is_whole(b"123456780", &file) && !is_whole(b"12345678", &file), "changed or cut, it is not");
+    }
+}
