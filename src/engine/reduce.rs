@@ -68,7 +68,7 @@ fn gather(work: &ReduceWork<'_>) -> Result<Groups, Failure> {
         if work.control.is_cancelled() {
             return Err(Failure::Cancelled);
         }
-        match read_twice(work.shuffle_dir, &input.file)? {
+        match read_twice(&input.file, || read_fresh(work.shuffle_dir, &input.file.name))? {
             Some(bytes) if read_into(&mut groups, work.form, &bytes).is_ok() => {}
             _ => blame(&mut damaged, input),
         }
@@ -89,19 +89,47 @@ fn read_into(groups: &mut Groups, form: ShuffleForm, bytes: &[u8]) -> Result<(),
 }
 
 /// The whole of a file, or `None` where two fresh reads did not give what was described.
-fn read_twice(dir: &Path, file: &FileSum) -> Result<Option<Vec<u8>>, Failure> {
-    let path = dir.join(&file.name);
+fn read_twice(file: &FileSum, mut read: impl FnMut() -> Result<Option<Vec<u8>>, Failure>) -> Result<Option<Vec<u8>>, Failure> {
     for _ in 0..2 {
-        match fs::read(&path) {
-            Ok(bytes) if sum::is_whole(&bytes, file) => return Ok(Some(bytes)),
-            Ok(_) => {}
-            // Any other error is of the mount or of this machine, and says nothing about the map attempt.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => {
-                // Opening the directory by path makes an NFS client forget a cached "no such name".
-                let _ = fs::read_dir(dir);
-            }
-            Err(error) => return Err(Failure::Disk(Error::io("cannot read shuffle file", &path, error))),
+        match read()? {
+            Some(bytes) if sum::is_whole(&bytes, file) => return Ok(Some(bytes)),
+            Some(_) | None => {}
         }
     }
     Ok(None)
+}
+
+/// What a file holds, asked of the server anew; `None` if it is not there.
+fn read_fresh(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let path = dir.join(name);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => {
+            // Opening the directory by path makes an NFS client forget a cached "no such name".
+            let _ = fs::read_dir(dir);
+            Ok(None)
+        }
+        // Any other error is of the mount or of this machine, and says nothing about the map attempt.
+        Err(error) => Err(Failure::Disk(Error::io("cannot read shuffle file", &path, error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_counts_as_damaged_only_after_two_fresh_reads() {
+        let mut sum = sum::Sum::default();
+        sum.update(b"whole");
+        let file = sum.describe("x");
+        let given = |answers: &[Option<&str>]| {
+            let mut answers = answers.iter().map(|answer| answer.map(|text| text.as_bytes().to_vec()));
+            read_twice(&file, || Ok(answers.next().expect("no third read"))).expect("no error")
+        };
+        for first in [None, Some("cut"), Some("w0ole")] {
+            assert_eq!(given(&[first, Some("whole")]), Some(b"whole".to_vec()), "the second read was right: {first:?}");
+            assert_eq!(given(&[first, first]), None, "both were wrong: {first:?}");
+        }
+    }
 }
