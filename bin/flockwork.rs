@@ -1,10 +1,8 @@
-//! The program.
+//! The program: the built-in apps and the command line.
 
 #[path = "../apps/mod.rs"]
 mod apps;
 
-fn main() {
-    for app in apps::ALL {
-        println!("{:12} {}", app.name, app.about);
-    }
+fn main() -> std::process::ExitCode {
+    flockwork::main(apps::ALL)
 }

@@ -26,6 +26,8 @@ pub struct Spec {
     pub id: String,
     /// When it was submitted, by the submitter's clock; for people.
     pub submitted: String,
+    /// The folder the inputs were typed in.
+    pub cwd: String,
     /// What runs, and on what.
     pub ask: Ask,
 }
@@ -63,6 +65,19 @@ impl Ask {
     /// How long a silent claim is believed.
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
+    }
+
+    /// What `other` asks differently, in words.
+    pub fn differences(&self, other: &Ask) -> Vec<String> {
+        let texts = |ask: &Ask| match serde_json::to_value(ask) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            Ok(_) | Err(_) => serde_json::Map::new(),
+        };
+        let (here, there) = (texts(self), texts(other));
+        let differing = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
+        differing
+            .map(|(name, value)| format!("its {name} is {value}, not {}", there.get(name).unwrap_or(&serde_json::Value::Null)))
+            .collect()
     }
 
     /// How often a worker touches its claim: at least every 2 s, five times a lease.

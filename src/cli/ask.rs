@@ -1,0 +1,127 @@
+//! What a job is asked with: the options that `run`, `submit` and `sequential` share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::data::ShuffleForm;
+use crate::error::Result;
+use crate::job::layout::OUTPUT;
+use crate::job::spec::Ask;
+use crate::units::{parse_size, parse_time};
+
+/// The app, its inputs and options.
+#[derive(clap::Args)]
+pub(super) struct AppArgs {
+    /// The app to run; `flockwork apps` lists them
+    pub app: String,
+    /// Files, folders (walked) or quoted patterns
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// Number of reduce tasks, and so of output files
+    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    pub reduces: u32,
+    /// An option of the app's; `flockwork apps` lists them
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = parse_option)]
+    pub options: Vec<(String, String)>,
+}
+
+/// How the job is cut and how patient it is.
+#[derive(clap::Args)]
+pub(super) struct JobArgs {
+    /// The job's directory, on the mount that all workers share [default: a new flockwork-APP-TIME here]
+    #[arg(long, value_name = "DIR")]
+    pub job: Option<PathBuf>,
+    /// Largest piece of the input that is one map task
+    #[arg(long, default_value = "64MiB", value_parser = parse_split, value_name = "SIZE")]
+    pub split_size: u64,
+    /// A map task per so many lines instead
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
+    pub split_lines: Option<u64>,
+    /// How shuffle files are written: json, the lab's readable form
+    #[arg(long, default_value = "json", value_parser = parse_form, value_name = "FORM")]
+    pub shuffle: ShuffleForm,
+    /// How long a silent claim is believed; at least 1s
+    #[arg(long, default_value = "10s", value_parser = parse_lease, value_name = "TIME")]
+    pub lease: Duration,
+    /// Reported errors of one task before the job fails
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub max_errors: u32,
+    /// Lost leases of one task before the job fails
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub max_lost: u32,
+    /// A task that begins no record for so long has failed
+    #[arg(long, default_value = "10m", value_parser = parse_stall, value_name = "TIME")]
+    pub stall: Duration,
+    /// Where the outputs go [default: JOB/output]
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+impl AppArgs {
+    /// The options as the app gets them; the last of one key counts.
+    pub fn options(&self) -> BTreeMap<String, String> {
+        self.options.iter().cloned().collect()
+    }
+}
+
+/// The ask of these arguments.
+pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Ask {
+        app: app.app.clone(),
+        options: app.options(),
+        inputs: app.inputs.clone(),
+        reduces: app.reduces,
+        split_bytes: job.split_size,
+        split_lines: job.split_lines,
+        shuffle: job.shuffle,
+        lease_ms: ms(job.lease),
+        max_errors: job.max_errors,
+        max_lost: job.max_lost,
+        stall_ms: ms(job.stall),
+        output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
+    }
+}
+
+/// The job's directory: the one named, or a new one here.
+pub(super) fn job_dir(app: &AppArgs, job: &JobArgs) -> Result<PathBuf> {
+    if let Some(dir) = &job.job {
+        return Ok(dir.clone());
+    }
+    let name = format!("flockwork-{}-{}", app.app, crate::units::stamp_compact());
+    let names = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}"))).map(PathBuf::from);
+    let free = names.into_iter().find(|path| path.symlink_metadata().is_err());
+    Ok(free.unwrap_or_else(|| PathBuf::from(name)))
+}
+
+fn parse_option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as key=value".to_owned()),
+    }
+}
+
+fn parse_split(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("a split holds at least one byte".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+fn parse_lease(text: &str) -> Result<Duration, String> {
+    let lease = parse_time(text)?;
+    if lease < Duration::from_secs(1) { Err("the smallest lease is 1s: heartbeats come five times a lease".to_owned()) } else { Ok(lease) }
+}
+
+fn parse_stall(text: &str) -> Result<Duration, String> {
+    let stall = parse_time(text)?;
+    if stall < Duration::from_secs(1) { Err("write at least 1s".to_owned()) } else { Ok(stall) }
+}
+
+fn parse_form(text: &str) -> Result<ShuffleForm, String> {
+    match text {
+        "json" => Ok(ShuffleForm::Json),
+        _ => Err("the only form so far is json".to_owned()),
+    }
+}

@@ -1,0 +1,129 @@
+//! The command line: one file per command, each with its `Args` and its `run`. Data goes to stdout, words to stderr.
+//!
+//! Exit status: 0 finished; 1 the job failed or was cancelled, or could not be planned or opened; 2 the command line is wrong; 130 interrupted. A reader of
+//! stdout that went away (`flockwork cat JOB | head`) is a quiet success.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::engine::AppEntry;
+use crate::error::{Error, ErrorKind, Result};
+
+mod app_list;
+mod ask;
+mod cat;
+mod clean;
+mod control;
+mod coordinator;
+mod open;
+mod progress;
+mod retry;
+mod run;
+mod sequential;
+mod slot;
+mod status;
+mod submit;
+mod verify;
+mod wait;
+mod worker;
+
+/// MapReduce and task farming over one shared directory: no server, no port, survives crashes.
+#[derive(Parser)]
+#[command(name = "flockwork", version, max_term_width = 110, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "Example: flockwork run wc books/*.txt\nA job's directory says everything: ls JOB/pending JOB/claimed JOB/done")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Plan a job, coordinate it and work on it here until its end; others may join with `flockwork worker`
+    Run(run::Args),
+    /// Write the job directory and print its path; run nothing
+    Submit(submit::Args),
+    /// The daemon that leads a job from map to reduce to its end
+    Coordinator(coordinator::Args),
+    /// Work on a job with some slots, one process each
+    Worker(worker::Args),
+    /// One look at a job: phase, counts, workers, last errors
+    Status(status::Args),
+    /// Block until the job ends
+    Wait(wait::Args),
+    /// The outputs, in order, on stdout
+    Cat(cat::Args),
+    /// Check every law and checksum on a job's directory
+    Verify(verify::Args),
+    /// Let no further task begin
+    Pause(control::PauseArgs),
+    /// Go on after a pause
+    Resume(control::ResumeArgs),
+    /// End a job now, without a result
+    Cancel(control::CancelArgs),
+    /// Give a failed job's tasks another chance
+    Retry(retry::Args),
+    /// Remove an ended job's shuffle data, or the whole job
+    Clean(clean::Args),
+    /// The same job in one thread, without a directory: the oracle
+    Sequential(sequential::Args),
+    /// The apps this program knows, and their options
+    Apps(app_list::Args),
+    #[command(hide = true)]
+    Slot(slot::Args),
+}
+
+/// Runs the command line with these apps: the whole of a user's own program.
+pub fn main(apps: &[AppEntry]) -> ExitCode {
+    main_from(apps, std::env::args_os())
+}
+
+fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let done = match cli.command {
+        Command::Run(args) => run::run(args, apps),
+        Command::Submit(args) => submit::run(args, apps),
+        Command::Coordinator(args) => coordinator::run(&args, apps),
+        Command::Worker(args) => worker::run(&args, apps),
+        Command::Status(args) => status::run(&args),
+        Command::Wait(args) => wait::run(&args),
+        Command::Cat(args) => cat::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Pause(args) => control::pause(&args),
+        Command::Resume(args) => control::resume(&args),
+        Command::Cancel(args) => control::cancel(&args),
+        Command::Retry(args) => retry::run(&args),
+        Command::Clean(args) => clean::run(&args),
+        Command::Sequential(args) => sequential::run(&args, apps),
+        Command::Apps(args) => app_list::run(&args, apps),
+        Command::Slot(args) => return slot::run(&args, apps),
+    };
+    done.unwrap_or_else(|error| report(&error))
+}
+
+/// Exit statuses.
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+fn report(error: &Error) -> ExitCode {
+    if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("flockwork: {error}");
+    ExitCode::from(match error.kind() {
+        ErrorKind::Usage => USAGE,
+        _ => FAILED,
+    })
+}
+
+/// Writes to stdout; a reader that went away comes back as an error of kind `BrokenPipe`, which [`report`] takes for success.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::io("cannot write to", "stdout", error))
+}

@@ -1,0 +1,157 @@
+//! `flockwork run`: plan, coordinate and work here until the end.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::ask::{self, AppArgs, JobArgs};
+use super::progress::Progress;
+use crate::coordinator::serve::{self, News};
+use crate::disk::watch::Watch;
+use crate::engine::AppEntry;
+use crate::error::{Error, Result};
+use crate::job::end::{self, End, Outcome};
+use crate::job::layout::{PHASE, State, WORKERS};
+use crate::planner;
+use crate::units::{show_size, show_time};
+use crate::worker::slot::Voice;
+use crate::worker::supervisor::Supervisor;
+
+#[derive(clap::Args)]
+#[command(after_help = "The same command with the same --job goes on where it stopped. Others may join with `flockwork worker JOB`.\n\
+                        Example: flockwork run wc books/*.txt --job count && flockwork cat count | sort -k2nr | head")]
+pub(super) struct Args {
+    #[command(flatten)]
+    app: AppArgs,
+    #[command(flatten)]
+    job: JobArgs,
+    /// Slots to work with here, one process each [default: the cores]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
+    slots: Option<u32>,
+    /// Say only what is wrong
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print how the job ended as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
+    let started = Instant::now();
+    let root = ask::job_dir(&args.app, &args.job)?;
+    let planned = planner::submit(apps, &root, &ask::ask(&args.app, &args.job))?;
+    let progress = Progress::start(&root, args.quiet);
+    let ended_before = end::load(&*planned.disk, &root)?.is_some();
+    let slots = if ended_before { Some(0) } else { args.slots }.unwrap_or_else(cores);
+    let supervisor = (slots > 0).then(|| Supervisor::start(&root, slots, Voice::Quiet));
+    let leash = supervisor.as_ref().map(Supervisor::leash);
+    let watch = watch_for(&root);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopping, waker, hand) = (Arc::clone(&stop), watch.waker(), leash.clone());
+    on_signals(move |times| {
+        stopping.store(true, Relaxed);
+        waker.wake();
+        match &hand {
+            Some(leash) if times == 1 => leash.leave(),
+            Some(leash) => leash.kill(),
+            None => {}
+        }
+        if times > 1 {
+            std::process::exit(i32::from(super::INTERRUPTED));
+        }
+    })?;
+    let mut coordinator = super::coordinator::make(&root, planned);
+    let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| tell(&progress, &root, &news));
+    if let Some(leash) = leash {
+        leash.leave();
+    }
+    progress.clear();
+    if let Some(supervisor) = supervisor {
+        supervisor.wait()?;
+    }
+    let Some(end) = end? else {
+        eprintln!("flockwork: interrupted; the job stays in {}: the same command with --job {0} goes on with it", root.display());
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    };
+    if !args.quiet || end.error.is_some() {
+        eprint!("{}", words_of_end(&root, &end, (!ended_before).then(|| started.elapsed())));
+    }
+    if args.json {
+        super::print(&format!("{}\n", serde_json::to_string(&end).expect("an end has string keys only")))?;
+    }
+    Ok(exit_of(&end))
+}
+
+fn tell(progress: &Progress, root: &Path, news: &News<'_>) {
+    match news {
+        News::StandingBy => progress.say("another coordinator leads this job; its work is shared here"),
+        News::Serving => {}
+        News::Seen(snapshot) => progress.show(snapshot),
+        News::NoWorker => progress.say(&format!("no worker is alive; start one with `flockwork worker {}`", root.display())),
+        News::Trouble(error) => progress.trouble(&format!("{error}; waiting, and trying again")),
+    }
+}
+
+/// What a coordinator listens to.
+pub(super) fn watch_for(root: &Path) -> Watch {
+    let [_, claimed, done, failed, expired] = State::FORWARD.map(State::dir);
+    Watch::local(root, &[claimed, done, failed, expired, WORKERS, PHASE, "."])
+}
+
+/// How many slots fit this machine (and this process's share of it).
+pub(super) fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+}
+
+/// Calls `act` with how many signals to end there have been, on each SIGINT, SIGTERM and SIGHUP.
+pub(super) fn on_signals(act: impl Fn(u32) + Send + 'static) -> Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let mut signals = signals.map_err(|error| Error::io("cannot watch for signals in", "this process", error))?;
+    std::thread::spawn(move || {
+        for (_, times) in signals.forever().zip(1..) {
+            act(times);
+        }
+    });
+    Ok(())
+}
+
+/// The exit status of a job's end.
+pub(super) fn exit_of(end: &End) -> ExitCode {
+    match end.outcome {
+        Outcome::Finished => ExitCode::SUCCESS,
+        Outcome::Failed | Outcome::Cancelled => ExitCode::from(super::FAILED),
+    }
+}
+
+/// How a job ended, in a few lines for people.
+pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) -> String {
+    let root = root.display();
+    match end.outcome {
+        Outcome::Finished => {
+            let elapsed = elapsed.map_or_else(|| "finished".to_owned(), |time| format!("finished in {}", show_time(time)));
+            let bytes = end.outputs.iter().map(|output| output.len).sum();
+            let mut text = format!(
+                "flockwork: {elapsed}: {} output files, {}; read them with `flockwork cat {root}`\n",
+                end.outputs.len(),
+                show_size(bytes)
+            );
+            if end.attempts.failed + end.attempts.expired > 0 {
+                text += &format!(
+                    "flockwork: {} attempts reported errors and {} were lost or taken back on the way\n",
+                    end.attempts.failed, end.attempts.expired
+                );
+            }
+            text
+        }
+        Outcome::Failed => {
+            let error = end.error.as_deref().unwrap_or("no reason is written down");
+            format!(
+                "flockwork: the job in {root} failed: {error}\nflockwork: its attempts are in {root}/failed and {root}/expired; `flockwork retry {root}` gives it another chance\n"
+            )
+        }
+        Outcome::Cancelled => format!("flockwork: the job in {root} was cancelled; `flockwork retry {root}` lets it go on\n"),
+    }
+}

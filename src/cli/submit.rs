@@ -1,0 +1,24 @@
+//! `flockwork submit`: write the job directory and print its path; run nothing.
+
+use std::process::ExitCode;
+
+use super::ask::{self, AppArgs, JobArgs};
+use crate::engine::AppEntry;
+use crate::error::Result;
+use crate::planner;
+
+#[derive(clap::Args)]
+#[command(after_help = "Example: flockwork coordinator $(flockwork submit wc books/*.txt --job /mnt/share/count)")]
+pub(super) struct Args {
+    #[command(flatten)]
+    app: AppArgs,
+    #[command(flatten)]
+    job: JobArgs,
+}
+
+pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
+    let root = ask::job_dir(&args.app, &args.job)?;
+    planner::submit(apps, &root, &ask::ask(&args.app, &args.job))?;
+    super::print(&format!("{}\n", root.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,45 @@
+//! `flockwork worker`: work on a job with some slots.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::open;
+use super::run::{cores, on_signals};
+use crate::app::Options;
+use crate::engine::{self, AppEntry};
+use crate::error::Result;
+use crate::job::spec;
+use crate::worker::slot::Voice;
+use crate::worker::supervisor::{Outcome, Supervisor};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Waits for a job that does not exist yet, and ends with it. SIGTERM gives claims back, a second one leaves at once.\n\
+                        Exit: 0 the job has ended or the worker was asked to leave; 1 the job cannot be worked on here.\n\
+                        Example, on any machine of the mount: flockwork worker /mnt/share/count --slots 8"
+)]
+pub(super) struct Args {
+    /// The job's directory
+    job: PathBuf,
+    /// Slots, one process each [default: the cores]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096), value_name = "N")]
+    slots: Option<u32>,
+    /// Say only what is wrong
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
+    let disk = open::wait_for_job(&args.job)?;
+    // Refused here, once, rather than by each slot.
+    let ask = spec::load(&*disk, &args.job)?.ask;
+    engine::make(apps, &ask.app, &Options(ask.options))?;
+    let voice = if args.quiet { Voice::Quiet } else { Voice::Plain };
+    let supervisor = Supervisor::start(&args.job, args.slots.unwrap_or_else(cores), voice);
+    let leash = supervisor.leash();
+    on_signals(move |times| if times == 1 { leash.leave() } else { leash.kill() })?;
+    Ok(match supervisor.wait()? {
+        Outcome::Ended | Outcome::Left => ExitCode::SUCCESS,
+        Outcome::Cannot => ExitCode::from(super::FAILED),
+    })
+}

@@ -1,0 +1,165 @@
+//! From what was asked to a planned job: inputs checked, splits decided, `job.json` and `phase/map` written, each once.
+//!
+//! A role of its own because it is the only one that needs both the engine (what splits are) and the protocol (where they are written). Inputs
+//! are checked before anything is created, so a mistyped name leaves nothing behind. A submitter that died between the two files is no loss: the
+//! coordinator finds a job without a plan and plans it, from the folder the inputs were typed in.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::app::Options;
+use crate::data::Split;
+use crate::disk::Disk;
+use crate::disk::real::RealDisk;
+use crate::engine::split::SplitRule;
+use crate::engine::{self, AppEntry, input};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::layout::{ATTEMPTS, DIRS, JOB_JSON, OUTPUT};
+use crate::job::plan::{self, Plan};
+use crate::job::spec::{self, Ask, FORMAT, Spec};
+
+/// A planned job.
+pub struct Planned {
+    /// What was asked.
+    pub spec: Spec,
+    /// Its directory.
+    pub disk: Arc<dyn Disk>,
+    /// How many map tasks it has.
+    pub maps: u32,
+}
+
+/// Makes the job `ask` at `root`, or opens it where the very same was asked there before.
+pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
+    engine::make(apps, &ask.app, &Options(ask.options.clone()))?;
+    if holds_job(root)? {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
+        let spec = spec::load(&*disk, root)?;
+        check_same(root, &spec, ask)?;
+        return plan_if_needed(apps, root, disk, spec);
+    }
+    // Everything that can be wrong is found before anything is made.
+    let splits = splits(apps, root, ask)?;
+    let mut ask = ask.clone();
+    if ask.output != OUTPUT {
+        ask.output = output_dir(Path::new(&ask.output), root)?;
+    }
+    make_dir(root)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
+    let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask };
+    make_dir(&root.join(&spec.ask.output).join(ATTEMPTS))?;
+    let (written, created) = spec::submit(&*disk, root, &spec)?;
+    if created == crate::disk::Created::Before {
+        check_same(root, &written, &spec.ask)?;
+        return plan_if_needed(apps, root, disk, written);
+    }
+    let _ = plan::create_map(&*disk, root, &written.id, &splits)?;
+    let maps = maps(&*disk, root)?;
+    Ok(Planned { spec: written, disk, maps })
+}
+
+/// Opens the job at `root` and plans it if its submitter died before that.
+pub fn open(apps: &[AppEntry], root: &Path) -> Result<Planned> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
+    let spec = spec::load(&*disk, root)?;
+    plan_if_needed(apps, root, disk, spec)
+}
+
+fn plan_if_needed(apps: &[AppEntry], root: &Path, disk: Arc<dyn Disk>, spec: Spec) -> Result<Planned> {
+    disk.refresh("phase").map_err(|error| Error::io("cannot open", root.join("phase"), error))?;
+    if Plan::map(&*disk, root)?.is_none() {
+        let mut ask = spec.ask.clone();
+        for typed in ask.inputs.iter_mut().filter(|typed| Path::new(typed).is_relative()) {
+            *typed = Path::new(&spec.cwd).join(&*typed).to_string_lossy().into_owned();
+        }
+        let mut splits = splits(apps, root, &ask)?;
+        as_typed(&mut splits, &spec.cwd);
+        let _ = plan::create_map(&*disk, root, &spec.id, &splits)?;
+    }
+    let maps = maps(&*disk, root)?;
+    Ok(Planned { spec, disk, maps })
+}
+
+/// File names in an app's output are as the user typed them, whoever plans.
+fn as_typed(splits: &mut [Split], cwd: &str) {
+    let prefix = format!("{cwd}/");
+    for piece in splits.iter_mut().flat_map(|split| &mut split.pieces) {
+        if let Some(typed) = piece.name.strip_prefix(&prefix) {
+            piece.name = typed.to_owned();
+        }
+    }
+}
+
+fn maps(disk: &dyn Disk, root: &Path) -> Result<u32> {
+    let plan = Plan::map(disk, root)?;
+    plan.map(|plan| plan.head().maps).ok_or_else(|| Error::new(ErrorKind::Vanished, "cannot find the plan just written in").on(root))
+}
+
+fn splits(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Vec<Split>> {
+    let app = engine::make(apps, &ask.app, &Options(ask.options.clone()))?;
+    let files = input::resolve(&ask.inputs, root)?;
+    engine::split::plan_splits(&files, app.unit(), &SplitRule { bytes: ask.split_bytes, lines: ask.split_lines })
+}
+
+/// True if `root` holds a job; an error if it holds something else, or is no folder.
+pub fn holds_job(root: &Path) -> Result<bool> {
+    let entries = match RealDisk::at(root).list(".") {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::io("cannot use as a job's directory", root, error)),
+    };
+    if entries.iter().any(|entry| entry.name == JOB_JSON) {
+        return Ok(true);
+    }
+    // What a submitter leaves that died half-way is taken up again.
+    match entries.iter().find(|entry| !DIRS.contains(&entry.name.as_str())) {
+        None => Ok(false),
+        Some(entry) => {
+            let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
+            Err(error
+                .because(format!("it is no job, and holds other things (`{}`)", entry.name))
+                .advise("name a new or an empty directory with --job"))
+        }
+    }
+}
+
+fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
+    let mut asked = asked.clone();
+    if asked.output != OUTPUT {
+        asked.output = input::stored_path(&absolute(Path::new(&asked.output))?, root)?;
+    }
+    let relative = asked.inputs.iter().any(|typed| Path::new(typed).is_relative());
+    let mut differs = there.ask.differences(&asked);
+    if relative && there.cwd != cwd()? {
+        differs.push(format!("the inputs were typed in {}", there.cwd));
+    }
+    if differs.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::NotThisJob, "another job lies in").on(root).because(differs.join("; "));
+    Err(error.advise("run it with the same words to go on with it, or choose another --job"))
+}
+
+fn output_dir(typed: &Path, root: &Path) -> Result<String> {
+    if let Ok(entries) = std::fs::read_dir(typed) {
+        let taken = entries.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with("mr-out-"));
+        if let Some(entry) = taken {
+            let error = Error::new(ErrorKind::NotThisJob, "cannot write the outputs to").on(typed);
+            let cause = format!("`{}` is there already, and outputs are never replaced", entry.file_name().to_string_lossy());
+            return Err(error.because(cause).advise("move it away, or choose another --output"));
+        }
+    }
+    input::stored_path(&absolute(typed)?, root)
+}
+
+fn make_dir(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| Error::io("cannot create the folder", path, error))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| Error::io("cannot resolve", path, error))
+}
+
+fn cwd() -> Result<String> {
+    let here = std::env::current_dir().map_err(|error| Error::io("cannot tell", "the current directory", error))?;
+    Ok(here.to_string_lossy().into_owned())
+}
