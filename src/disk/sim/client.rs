@@ -7,12 +7,13 @@
 //! An actor must do nothing that differs from run to run: no clock, no random number, no map in random order. A call that differs from the
 //! recorded one is found and reported. It may catch panics; it is then stopped by its next call again.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::fingerprint::fingerprint;
 use super::op::{HoldId, Inode, Op, Reply};
 use crate::disk::{Disk, Entry, Flush, Hold, Lock, Look};
 
@@ -25,10 +26,16 @@ pub struct Request {
     pub op: Op,
 }
 
-/// A reply an actor has had, and a fingerprint of the call it was for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Recorded {
-    call: u64,
+/// The replies an actor has had so far. Cheap to clone and to hash, for the explorer does little else.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    told: Arc<Vec<Arc<Recorded>>>,
+    fingerprint: (u64, u64),
+}
+
+#[derive(Debug)]
+struct Recorded {
+    op: Op,
     reply: Reply,
 }
 
@@ -48,7 +55,7 @@ pub struct SimClient {
 }
 
 struct Tape {
-    told: Vec<Recorded>,
+    told: Arc<Vec<Arc<Recorded>>>,
     at: usize,
     closes: Vec<HoldId>,
     wants: Option<Request>,
@@ -62,16 +69,36 @@ struct SimHold {
     id: HoldId,
 }
 
-impl Recorded {
-    /// This reply, for this call.
-    pub fn new(op: &Op, reply: Reply) -> Recorded {
-        Recorded { call: fingerprint(op), reply }
+impl History {
+    /// One reply more, for this call.
+    pub fn push(&mut self, op: &Op, reply: Reply) {
+        self.fingerprint = fingerprint(&(self.fingerprint, op, &reply));
+        Arc::make_mut(&mut self.told).push(Arc::new(Recorded { op: op.clone(), reply }));
+    }
+
+    /// Nothing yet.
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+}
+
+impl PartialEq for History {
+    fn eq(&self, other: &History) -> bool {
+        (self.fingerprint, self.told.len()) == (other.fingerprint, other.told.len())
+    }
+}
+
+impl Eq for History {}
+
+impl Hash for History {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.fingerprint, self.told.len()).hash(state);
     }
 }
 
 /// Runs `actor` over what it was told before.
-pub fn replay<T>(told: &[Recorded], actor: impl FnOnce(&SimClient) -> T) -> Ran<T> {
-    let tape = Tape { told: told.to_owned(), at: 0, closes: Vec::new(), wants: None };
+pub fn replay<T>(history: &History, actor: impl FnOnce(&SimClient) -> T) -> Ran<T> {
+    let tape = Tape { told: Arc::clone(&history.told), at: 0, closes: Vec::new(), wants: None };
     let client = SimClient { tape: Arc::new(Mutex::new(tape)) };
     let result = catch_unwind(AssertUnwindSafe(|| actor(&client)));
     let wants = client.tape().wants.take();
@@ -80,12 +107,6 @@ pub fn replay<T>(told: &[Recorded], actor: impl FnOnce(&SimClient) -> T) -> Ran<
         (None, Ok(value)) => Ran::Returned(value),
         (None, Err(panic)) => resume_unwind(panic),
     }
-}
-
-fn fingerprint(op: &Op) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    op.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl SimClient {
@@ -98,12 +119,12 @@ impl SimClient {
         if tape.wants.is_none()
             && let Some(recorded) = tape.told.get(tape.at).cloned()
         {
-            assert_eq!(recorded.call, fingerprint(&op), "the actor is not deterministic: at call {} it now wants `{op}`", tape.at);
+            assert!(recorded.op == op, "the actor is not deterministic: after `{}` it now wants `{op}`", recorded.op);
             tape.at += 1;
             tape.closes.clear();
-            return match recorded.reply {
-                Reply::Failed(kind) => Err(kind.into()),
-                reply => Ok(reply),
+            return match &recorded.reply {
+                Reply::Failed(kind) => Err((*kind).into()),
+                reply => Ok(reply.clone()),
             };
         }
         let closes = std::mem::take(&mut tape.closes);

@@ -6,8 +6,8 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::fingerprint::fingerprint;
 use super::state::DiskState;
 use super::world::{Actor, Event, Faults, World};
 
@@ -101,16 +101,6 @@ impl Ways {
         trace.reverse();
         Violation { what, trace }
     }
-}
-
-/// 64 bits twice, so that two states share one by chance never.
-fn fingerprint(world: &World) -> (u64, u64) {
-    let mut plain = DefaultHasher::new();
-    world.hash(&mut plain);
-    let first = plain.finish();
-    let mut salted = plain;
-    0x666C_6F63_6B77_6F72_u64.hash(&mut salted);
-    (first, salted.finish())
 }
 
 impl fmt::Display for Violation {

@@ -85,6 +85,11 @@ impl Op {
         matches!(self, Op::Rename { .. } | Op::Link { .. } | Op::Remove { .. } | Op::Touch { .. })
     }
 
+    /// True for calls that nobody else can notice, and that notice nothing of what others do meanwhile.
+    pub fn is_private(&self) -> bool {
+        matches!(self, Op::Now | Op::InodeOf { .. } | Op::Flush { .. })
+    }
+
     /// The path it is about (a rename's or link's source), unless it goes by an open file.
     pub fn path(&self) -> Option<&str> {
         match self {

@@ -238,7 +238,7 @@ impl Inner {
             Some(What::Stale) if self.state.may_be_stale(client, op) => Variant::Stale,
             Some(What::LockSays(lock)) if matches!(op, Op::TryLock { .. }) => Variant::Lock(lock),
             Some(What::LoseReply) => {
-                self.state.execute(client, op, Variant::True);
+                self.state.execute_unheard(client, op);
                 Variant::True
             }
             None | Some(What::Stale | What::LockSays(_) | What::Hang) => Variant::True,

@@ -150,6 +150,12 @@ impl DiskState {
         self.names.get(path).copied()
     }
 
+    /// How many hold a lock on the file of that name; more than one only where locks lie.
+    pub fn lock_holders(&self, path: &str) -> usize {
+        let inode = self.inode(path);
+        self.holds.values().filter(|held| Some(held.inode) == inode && held.lock.is_some()).count()
+    }
+
     /// What has happened to names so far.
     pub fn deeds(&self) -> &Deeds {
         &self.deeds
@@ -184,39 +190,6 @@ impl DiskState {
             Variant::True => self.truly(client, op).unwrap_or_else(Reply::Failed),
             Variant::Stale => self.by_belief(client, op).unwrap_or_else(Reply::Failed),
         }
-    }
-
-    /// True where [`Variant::Stale`] would answer otherwise than [`Variant::True`].
-    pub fn may_be_stale(&self, client: usize, op: &Op) -> bool {
-        let cache = &self.clients[client + 1].cache;
-        let wrong = |path: &str| match cache.belief(path) {
-            Some(Some(inode)) => self.inode(path) != Some(inode) && self.nodes.contains_key(&inode),
-            Some(None) => self.inode(path).is_some(),
-            None => false,
-        };
-        match op {
-            Op::List { dir } => cache.old_listing(dir).is_some_and(|old| *old != self.children(dir)),
-            Op::Refresh { dir } => cache.stubborn_beliefs_in(dir).any(|(path, inode)| self.inode(path) != *inode),
-            // The server is asked by name, unless the client believes that there is none.
-            Op::Rename { from: path, .. } | Op::Link { from: path, .. } | Op::Remove { path } => {
-                cache.belief(path) == Some(None) && wrong(path)
-            }
-            Op::Open { path } | Op::Read { path, .. } | Op::Touch { path } | Op::Look { path } => wrong(path),
-            Op::MakeDir { .. } | Op::Draft { .. } | Op::Now | Op::Append { .. } => false,
-            Op::TryLock { .. } | Op::InodeOf { .. } | Op::TouchHeld { .. } | Op::Flush { .. } => false,
-        }
-    }
-
-    fn by_belief(&mut self, client: usize, op: &Op) -> Result<Reply, ErrorKind> {
-        let cache = &self.clients[client + 1].cache;
-        if let Op::List { dir } = op {
-            return cache.old_listing(dir).cloned().map(Reply::Entries).ok_or(ErrorKind::NotFound);
-        }
-        if let Op::Refresh { .. } = op {
-            return Ok(Reply::Done); // and nothing is forgotten
-        }
-        let believed = op.path().and_then(|path| cache.belief(path)).flatten().ok_or(ErrorKind::NotFound)?;
-        self.on_file(client, op, believed)
     }
 
     fn truly(&mut self, client: usize, op: &Op) -> Result<Reply, ErrorKind> {
@@ -254,7 +227,7 @@ impl DiskState {
     }
 
     /// A call that has found its file (or directory), by whatever name.
-    fn on_file(&mut self, client: usize, op: &Op, inode: Inode) -> Result<Reply, ErrorKind> {
+    pub(super) fn on_file(&mut self, client: usize, op: &Op, inode: Inode) -> Result<Reply, ErrorKind> {
         match op {
             Op::Open { .. } => {
                 self.file(inode).ok_or(ErrorKind::IsADirectory)?;

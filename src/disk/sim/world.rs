@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::client::{Ran, Recorded, Request, SimClient, replay};
+use super::client::{History, Ran, Request, SimClient, replay};
 use super::op::{Op, Reply};
 use super::state::{DiskState, Variant};
 use crate::disk::Lock;
@@ -33,7 +33,7 @@ pub struct Faults {
     pub stale: u32,
     /// An actor dies between two calls.
     pub crashes: u32,
-    /// An actor dies and leaves its call on the wire, which the server does at any later time or never.
+    /// An actor dies and leaves its call on the wire, which the server does at any later time. (Not counted as a crash.)
     pub delays: u32,
     /// A try to lock is answered wrongly.
     pub lying_locks: u32,
@@ -68,7 +68,7 @@ pub enum Fate {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Progress {
     memory: String,
-    told: Vec<Recorded>,
+    told: History,
     wants: Request,
     sent: Sent,
 }
@@ -166,7 +166,7 @@ impl World {
         let mut world = self.clone();
         if how == How::Late {
             let (dead, op) = world.wire.remove(number);
-            world.disk.execute(dead, &op, Variant::True);
+            world.disk.execute_unheard(dead, &op);
             return (world, Event { actor: dead, op, how, reply: None });
         }
         let Fate::Running(mut progress) = std::mem::replace(&mut world.actors[number], Fate::Crashed) else {
@@ -180,11 +180,11 @@ impl World {
             How::Answered(variant) => {
                 let answer = world.disk.execute(number, &op, variant);
                 reply = Some(answer.clone());
-                progress.told.push(Recorded::new(&op, answer));
+                progress.told.push(&op, answer);
                 world.actors[number] = resume(&mut world.disk, number, &actors[number], progress.memory, progress.told);
             }
             How::ReplyLost => {
-                world.disk.execute(number, &op, Variant::True);
+                world.disk.execute_unheard(number, &op);
                 progress.sent = Sent::Again;
                 world.actors[number] = Fate::Running(progress);
             }
@@ -228,17 +228,17 @@ impl World {
 }
 
 fn start(disk: &mut DiskState, client: usize, actor: &Actor, memory: String) -> Fate {
-    resume(disk, client, actor, memory, Vec::new())
+    resume(disk, client, actor, memory, History::default())
 }
 
 /// Runs an actor to its next call that others could notice.
-fn resume(disk: &mut DiskState, client: usize, actor: &Actor, mut memory: String, mut told: Vec<Recorded>) -> Fate {
+fn resume(disk: &mut DiskState, client: usize, actor: &Actor, mut memory: String, mut told: History) -> Fate {
     loop {
         match replay(&told, |sim| actor(sim, &memory)) {
-            Ran::Wants(wants) if wants.op == Op::Now => {
-                wants.closes.into_iter().for_each(|hold| disk.close(hold));
-                let now = disk.execute(client, &Op::Now, Variant::True);
-                told.push(Recorded::new(&Op::Now, now));
+            // A file closed on the way may matter to others: then even this call is a move.
+            Ran::Wants(Request { op, closes }) if op.is_private() && closes.is_empty() => {
+                let answer = disk.execute(client, &op, Variant::True);
+                told.push(&op, answer);
             }
             Ran::Wants(wants) => return Fate::Running(Progress { memory, told, wants, sent: Sent::Once }),
             Ran::Returned(step) => {
@@ -246,7 +246,7 @@ fn resume(disk: &mut DiskState, client: usize, actor: &Actor, mut memory: String
                 match step {
                     Step::Done(result) => return Fate::Finished(result),
                     Step::Again(_) if told.is_empty() => unreachable!("a step without a call never ends"),
-                    Step::Again(next) => (memory, told) = (next, Vec::new()),
+                    Step::Again(next) => (memory, told) = (next, History::default()),
                 }
             }
         }
