@@ -142,21 +142,21 @@ impl Backoff {
         let wait = self.next;
         self.next = wait.saturating_mul(2).min(self.largest);
         let quarter = u64::try_from(wait.as_nanos() / 4).unwrap_or(u64::MAX);
-        wait - Duration::from_nanos(self.draw() % quarter.saturating_add(1).max(1))
+        wait - Duration::from_nanos(split_mix_64(&mut self.chance) % quarter.saturating_add(1).max(1))
     }
 
     /// Begins anew with the first wait: something happened.
     pub fn reset(&mut self) {
         self.next = self.first.min(self.largest);
     }
+}
 
-    /// SplitMix64: one addition of state, and good enough to be out of step.
-    fn draw(&mut self) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
+/// SplitMix64: one word of state, and good enough to be out of step, or to choose a schedule.
+pub(super) fn split_mix_64(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
