@@ -1,4 +1,33 @@
-//! MapReduce and task farming over one shared directory: no server, no port, survives crashes.
+//! MapReduce over one shared directory: no server, no port, survives crashes.
+//!
+//! A **job** is a directory on a shared mount. A **coordinator** writes one descriptor per **task** into `pending/`; **workers** on any machine claim a task by renaming its
+//! file into `claimed/` under their own name, touch it while they work, and commit by renaming it into `done/`. Claims silent for a **lease** are taken back. Any process may die at
+//! any instruction; the job still ends, with the same bytes.
+//!
+//! # Limits
+//! Linux only. A map attempt holds its pairs, a reduce attempt its partition in memory. `rename` and `link` must be atomic on the server.
+//!
+//! # Words, one per meaning
+//! *job*; *task* (one map or reduce unit); *attempt* (one try of a task); *claim* (a worker's hold on an attempt); *lease* (how long a silent claim is believed); *split* (a map task's
+//! piece of the input); *record*; *partition*; *combiner*; *shuffle file* (a map attempt's committed output); *output file* (`mr-out-00003`); *retract* (a result taken back because its files are missing).
+//!
+//! # The house
+//! Each floor uses only those below it; a test holds the floors.
+//!
+//! | floor | modules | what is absent there |
+//! |---|---|---|
+//! | door | `bin/`, `apps/` | anything but the public API |
+//! | cli | `cli` | decisions about tasks |
+//! | eyes | [`eyes`] | acting: it reads a snapshot |
+//! | roles | [`planner`], [`coordinator`], [`worker`] | the coordinator opens no input, shuffle or output data and runs no user code |
+//! | job, engine | [`job`], [`engine`] | each other; `job` reaches the file system only through [`disk::Disk`] |
+//! | disk | [`disk`] | policy: every hazard of a shared mount has one home |
+//! | words | [`app`], [`control`], [`data`], [`error`], [`here`], [`ids`], [`partition`], [`units`] | the file system |
+//!
+//! # Reading order
+//! `README.md`, [`ids`], [`job::layout`], [`disk`], [`job::claim`], [`coordinator::plan`], [`coordinator::leases`], [`worker`], [`app`], [`engine`].
+//!
+//! A program of one's own is its apps and one line, [`main`]; see [`app`].
 
 pub mod app;
 mod cli;
@@ -18,3 +47,8 @@ pub mod worker;
 
 pub use cli::main;
 pub use error::{Error, ErrorKind, Result};
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -166,7 +166,7 @@ impl Anchor {
     fn of(job_dir: &Path) -> Result<Anchor> {
         let refused = |error| Error::io("cannot find the place of the job directory", job_dir, error);
         let absolute = std::path::absolute(job_dir).map_err(refused)?;
-        let exists = absolute.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+        let exists = absolute.ancestors().find(|path| path.metadata().is_ok()).unwrap_or(Path::new("/"));
         let missing = absolute.strip_prefix(exists).expect("an ancestor is a prefix");
         let settled = exists.canonicalize().map_err(refused)?;
         let dev = fs::metadata(&settled).map_err(refused)?.dev();

@@ -28,7 +28,8 @@ pub struct Spec {
     pub submitted: String,
     /// The folder the inputs were typed in.
     pub cwd: String,
-    /// What runs, and on what.
+    /// What runs, and on what; its fields stand beside the others in the file.
+    #[serde(flatten)]
     pub ask: Ask,
 }
 
