@@ -25,6 +25,10 @@ use crate::job::snapshot::Snapshot;
 const PROBE_PERIOD: Duration = Duration::from_millis(250);
 /// How often a standby tries the lock.
 const STANDBY_PERIOD: Duration = Duration::from_millis(200);
+/// After a round, this many times as long as it took is rested,
+const REST_PER_ROUND: u32 = 3;
+/// but no longer than this.
+const REST_MAX: Duration = Duration::from_millis(500);
 /// A disk that refuses is asked again after this long.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -90,6 +94,7 @@ fn lead(
         crate::disk::watch::Backoff::new(Duration::from_millis(20), Duration::from_secs(1), u64::from(coordinator.name.pid()));
     let mut worker_seen = coordinator.disk.now();
     while !stop.load(Relaxed) {
+        let begun = coordinator.disk.now();
         let tick = match coordinator.tick(&stale(shared)) {
             Ok(tick) => tick,
             Err(error) if is_passing(&error) => {
@@ -112,6 +117,9 @@ fn lead(
             tell(News::NoWorker);
             worker_seen = coordinator.disk.now() + Duration::from_secs(25);
         }
+        // A round costs as much as the job has tasks, and every commit is an event: rest in proportion, or looking would be all that is done.
+        let took = coordinator.disk.now().saturating_sub(begun);
+        std::thread::sleep((took * REST_PER_ROUND).min(REST_MAX));
         if tick.done > 0 {
             backoff.reset();
             continue;
@@ -140,13 +148,17 @@ fn sight(shared: &Shared, tick: &Tick) {
     seen.workers.clone_from(&tick.snapshot.workers);
 }
 
-/// Takes dead workers out of the listing, once none of their claims is left.
+/// Takes dead workers of this host out of the listing, once none of their claims is left. Elsewhere a lock found free is good enough to issue a task
+/// again, but not to send a worker away that may live after all.
 fn bury(coordinator: &Coordinator, shared: &Shared) {
+    let here = coordinator.name.host();
     let seen = lock(shared);
     let done: Vec<WorkerName> = seen
         .dead
         .iter()
-        .filter(|worker| seen.workers.contains(worker) && !seen.claims.iter().any(|claim| claim.worker == **worker))
+        .filter(|worker| {
+            worker.host() == here && seen.workers.contains(worker) && !seen.claims.iter().any(|claim| claim.worker == **worker)
+        })
         .cloned()
         .collect();
     drop(seen);

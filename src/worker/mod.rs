@@ -51,8 +51,8 @@ pub trait Pulse {
     /// The claim has ended.
     fn rest(&self);
 
-    /// Waits a moment before the disk is asked again.
-    fn pause(&self);
+    /// Says what the disk refused, and waits a moment before it is asked again.
+    fn trouble(&self, text: &str);
 
     /// True if the worker is to leave once it is free.
     fn is_leaving(&self) -> bool;
@@ -132,7 +132,7 @@ impl Worker {
                 Ok(Turn::Missed)
             }
             Ok(Tried::AskedToLeave) => Ok(Turn::Leave),
-            Err(error) => Err(Error::io("cannot claim", self.root.join(layout::pending(attempt)), error)),
+            Err(error) => Err(Error::io("cannot claim tasks in", self.root.join(State::Claimed.dir()), error)),
         }
     }
 
@@ -205,7 +205,7 @@ impl Worker {
                 // A full disk or quota is nobody's error: keep the claim, beat on, try again.
                 Err(Failure::Disk(error)) if error.is_no_room() && !control.is_cancelled() => {
                     self.log.event("no room", &name.to_string(), &error.to_string());
-                    pulse.pause();
+                    pulse.trouble(&error.to_string());
                 }
                 ran => break ran,
             }
@@ -234,12 +234,14 @@ impl Worker {
                 Err(refusal) => refusal,
             };
             let (held, error) = *refusal;
-            self.log.event("trouble", &held.name().to_string(), &format!("cannot end the claim: {error}"));
-            if control.is_cancelled() {
+            let text = Error::io("cannot end the claim", self.root.join(held.path()), error).to_string();
+            self.log.event("trouble", &held.name().to_string(), &text);
+            // Cancelled: taken away. No directory to look into: the whole job was.
+            if control.is_cancelled() || self.disk.look(".").is_err_and(|error| is_gone(&error)) {
                 return Commit::Superseded;
             }
             claim = held;
-            pulse.pause();
+            pulse.trouble(&text);
         }
     }
 }

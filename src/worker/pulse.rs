@@ -37,6 +37,8 @@ struct Shared {
     leaving: AtomicBool,
     exit: fn(Exit) -> !,
     chest: Mutex<Chest>,
+    /// The last trouble told, so that it is told once.
+    said: Mutex<String>,
 }
 
 /// Why the minding thread ends the process: the slot knows the status for each.
@@ -73,6 +75,7 @@ impl Heart {
             leaving: AtomicBool::new(false),
             exit,
             chest: Mutex::default(),
+            said: Mutex::default(),
         };
         let heart = Heart(Arc::new(shared));
         let (beating, minding) = (Arc::clone(&heart.0), Arc::clone(&heart.0));
@@ -120,7 +123,13 @@ impl Pulse for Heart {
         *self.0.chest() = Chest::default();
     }
 
-    fn pause(&self) {
+    fn trouble(&self, text: &str) {
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said != text {
+            eprintln!("flockwork: {text}; waiting, and trying again");
+            text.clone_into(&mut said);
+        }
+        drop(said);
         std::thread::sleep(REFUSED_PAUSE);
     }
 
