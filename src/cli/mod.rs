@@ -25,6 +25,7 @@ mod sequential;
 mod slot;
 mod status;
 mod submit;
+mod sweep;
 mod verify;
 mod wait;
 mod worker;
