@@ -95,6 +95,11 @@ impl Bench {
         }
     }
 
+    /// True once reduce tasks can be claimed.
+    pub fn claim_is_reduce(&self) -> bool {
+        self.names(State::Pending.dir()).iter().any(|name| name.starts_with("reduce"))
+    }
+
     /// Does one attempt, if there is one to do.
     pub fn work(&mut self) -> Option<ClaimName> {
         let claim = self.claim()?;

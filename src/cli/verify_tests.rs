@@ -4,6 +4,8 @@ use std::io::Write;
 
 use super::fixture::Bench;
 use crate::eyes::verify::{Report, verify};
+use crate::job::claim::Commit;
+use crate::job::record::TaskError;
 
 fn report(bench: &Bench) -> Report {
     let job = bench.job();
@@ -160,4 +162,24 @@ fn foreign_files_are_notes_and_no_faults() {
     let report = report(&bench);
     assert_eq!(report.faults, []);
     assert_eq!(report.notes.len(), 7, "{:#?}", report.notes);
+}
+
+#[test]
+fn a_map_that_was_retracted_and_replaced_is_no_fault_but_one_without_a_replacement_is() {
+    let mut bench = Bench::planned();
+    while !bench.claim_is_reduce() {
+        bench.work();
+        bench.tick();
+    }
+    let damaged = first(&bench, "done", "map-00001").replace("done/", "");
+    let claim = bench.claim().expect("a reduce");
+    let said = claim.fail(&*bench.job().disk, TaskError::Damaged(vec![damaged.clone()])).map_err(|refusal| refusal.1);
+    assert_eq!(said.expect("reported"), Commit::Done);
+    bench.tick();
+    assert_eq!(report(&bench).faults, [], "retracted and not made anew yet");
+    std::fs::remove_file(bench.path(&format!("shuffle/{damaged}-00000.json"))).expect("it counts no more");
+    bench.run_to_end();
+    assert_eq!(report(&bench).faults, [], "made anew");
+    std::fs::remove_file(bench.path(&first(&bench, "done", "map-00001"))).expect("removed");
+    finds(&bench, "phase/reduce", "nothing has replaced it");
 }

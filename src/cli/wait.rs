@@ -41,14 +41,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let root = &args.job;
     let deadline = args.timeout.and_then(|time| Instant::now().checked_add(time));
     let disk = open::wait_for_job_until(root, deadline)?;
-    let end = match disk {
-        Some(disk) => until_end(&*disk, root, deadline)?,
-        None => None,
+    let time = show_time(args.timeout.unwrap_or_default());
+    let Some(disk) = disk else {
+        return Err(Error::new(ErrorKind::Failed, format!("waited {time} and there is no job yet in")).on(root));
     };
-    let Some(end) = end else {
-        let time = show_time(args.timeout.unwrap_or_default());
+    let Some(end) = until_end(&*disk, root, deadline)? else {
         let error = Error::new(ErrorKind::Failed, format!("waited {time} and there is no end yet of the job in")).on(root);
-        return Err(error.advise("it goes on; `flockwork status` says how far it is"));
+        return Err(error.advise("waiting changed nothing; `flockwork status` says how far it is"));
     };
     if !args.quiet || end.error.is_some() {
         eprint!("{}", words_of_end(root, &end, None));

@@ -24,7 +24,7 @@ impl Status {
     pub fn text(&self) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "job      {} ({}, {}, submitted {})", self.job, self.app, self.id, self.submitted);
-        let _ = writeln!(text, "phase    {}, {}% of the tasks done", self.where_it_is(), self.percent);
+        let _ = writeln!(text, "phase    {}, {}% of the tasks done", self.where_it_is().trim_start_matches("phase "), self.percent);
         if !self.controls.is_empty() {
             let _ = writeln!(text, "control  {}", self.controls.join(", "));
         }
