@@ -37,6 +37,7 @@ pub mod data;
 pub mod disk;
 pub mod engine;
 pub mod error;
+pub mod eyes;
 pub mod here;
 pub mod ids;
 pub mod job;

@@ -79,6 +79,13 @@ pub fn stamp_compact() -> String {
     jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string()
 }
 
+/// A file's modification time (nanoseconds since 1970, by the server's clock) as RFC 3339 in UTC.
+pub fn show_stamp(nanoseconds: i128) -> String {
+    jiff::Timestamp::from_nanosecond(nanoseconds)
+        .and_then(|at| at.round(jiff::Unit::Second))
+        .map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,16 +1,74 @@
-//! To be written.
+//! `flockwork cat`: the outputs of a finished job, in order, on stdout; length and checksum are verified on the way.
+//!
+//! Memory: one block. A file that is not what the end says is an error naming it, after what was written; a reader that goes away is a quiet success.
+
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::error::Result;
+use super::open::Job;
+use crate::engine::sum;
+use crate::error::{Error, ErrorKind, Result};
+use crate::eyes::status;
+use crate::job::end::{self, End, Outcome, OutputSum};
 
 #[derive(clap::Args)]
+#[command(after_help = "Example: flockwork cat count | sort -k2nr | head")]
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let _ = super::open::Job::open(&args.job)?;
+    cat(&Job::open(&args.job)?, &mut io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the outputs to `out`.
+pub(super) fn cat(job: &Job, out: &mut dyn Write) -> Result<()> {
+    let end = finished(job)?;
+    for output in &end.outputs {
+        copy(job, output, out)?;
+    }
+    out.flush().map_err(|error| Error::io("cannot write to", "stdout", error))
+}
+
+fn finished(job: &Job) -> Result<End> {
+    let root = job.root.display();
+    match end::load(&*job.disk, &job.root)? {
+        Some(end) if end.outcome == Outcome::Finished => Ok(end),
+        Some(end) => {
+            let how = if end.outcome == Outcome::Cancelled { "was cancelled" } else { "failed" };
+            let error = Error::new(ErrorKind::Failed, format!("no outputs: the job {how}:")).on(&job.root);
+            Err(error.advise(format!("`flockwork status {root}` says why; `flockwork retry {root}` lets it go on")))
+        }
+        None => {
+            let status = status::look(&*job.disk, &job.root, &job.spec, job.shape()?)?;
+            let text = format!("no outputs: the job has not finished ({}):", status.where_it_is());
+            Err(Error::new(ErrorKind::Failed, text).on(&job.root).advise(format!("`flockwork wait {root}` waits for it")))
+        }
+    }
+}
+
+fn copy(job: &Job, output: &OutputSum, out: &mut dyn Write) -> Result<()> {
+    let path = job.root.join(&job.spec.ask.output).join(&output.file);
+    let mut refused = None;
+    let read = sum::of_file(&path, &mut |block| {
+        out.write_all(block).map_err(|error| {
+            let kind = error.kind();
+            refused = Some(error);
+            kind.into()
+        })
+    });
+    if let Some(error) = refused {
+        return Err(Error::io("cannot write to", "stdout", error));
+    }
+    let found = read.map_err(|error| Error::io("cannot read the output", &path, error))?;
+    if (found.len, found.crc32) == (output.len, output.crc32) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Damaged, "what was just written is not what the job made: damaged is").on(&path);
+    let error =
+        error.because(format!("{} bytes with checksum {:08x}, not {} with {:08x}", found.len, found.crc32, output.len, output.crc32));
+    Err(error.advise("it was edited, or the disk damaged it; run the job anew in another directory"))
 }

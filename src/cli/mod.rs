@@ -17,6 +17,10 @@ mod cat;
 mod clean;
 mod control;
 mod coordinator;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod look_tests;
 mod open;
 mod progress;
 mod retry;
@@ -25,7 +29,10 @@ mod sequential;
 mod slot;
 mod status;
 mod submit;
+mod sweep;
 mod verify;
+#[cfg(test)]
+mod verify_tests;
 mod wait;
 mod worker;
 

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::disk::Disk;
+use crate::disk::fresh;
 use crate::disk::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::layout::PHASE_END;
 use crate::job::plan::Plan;
 use crate::job::snapshot::Shape;
 use crate::job::spec::{self, Spec};
@@ -39,10 +41,21 @@ impl Job {
         let plan = Plan::map(&*self.disk, &self.root)?;
         Ok(plan.map(|plan| Shape { maps: plan.head().maps, reduces: self.spec.ask.reduces }))
     }
+
+    /// True if its end is decided, by a fresh look.
+    pub fn has_ended(&self) -> Result<bool> {
+        fresh::is_there(&*self.disk, PHASE_END).map_err(|error| Error::io("cannot look at", self.root.join(PHASE_END), error))
+    }
 }
 
 /// Waits until there is a job at `root`, and says so once. A folder that holds other things is refused.
 pub(super) fn wait_for_job(root: &Path) -> Result<Arc<dyn Disk>> {
+    let job = wait_for_job_until(root, None)?;
+    Ok(job.expect("without a deadline it waits for ever"))
+}
+
+/// [`wait_for_job`] until `deadline`; `None` when the time is up.
+pub(super) fn wait_for_job_until(root: &Path, deadline: Option<Instant>) -> Result<Option<Arc<dyn Disk>>> {
     let mut waits = crate::disk::watch::Backoff::new(Duration::from_millis(50), Duration::from_millis(500), crate::here::chance());
     let mut said = false;
     while !planner::holds_job(root)? {
@@ -50,7 +63,11 @@ pub(super) fn wait_for_job(root: &Path) -> Result<Arc<dyn Disk>> {
             eprintln!("flockwork: there is no job in {} yet; waiting for it", root.display());
             said = true;
         }
-        std::thread::sleep(waits.next_wait());
+        let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Ok(None);
+        }
+        std::thread::sleep(waits.next_wait().min(left));
     }
-    Ok(Arc::new(RealDisk::at(root)))
+    Ok(Some(Arc::new(RealDisk::at(root))))
 }

@@ -1,16 +1,46 @@
-//! To be written.
+//! `flockwork verify`: every law and checksum on a job's directory. It changes nothing in it.
+
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::open::Job;
 use crate::error::Result;
+use crate::eyes::verify::{self, Report};
 
 #[derive(clap::Args)]
+#[command(after_help = "One line per fault on stdout: `FAULT path: what`; notes, which are harmless, as `note: path: what`.\n\
+                        Reads every counting data file once. Works on a running job too.\n\
+                        Exit: 0 no fault; 1 faults, or the job could not be read.")]
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,
+    /// Print faults only
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let _ = super::open::Job::open(&args.job)?;
-    Ok(ExitCode::SUCCESS)
+    let job = Job::open(&args.job)?;
+    let report = verify::verify(&*job.disk, &job.root, &job.spec)?;
+    let mut text = String::new();
+    for fault in &report.faults {
+        let _ = writeln!(text, "FAULT {}: {}", fault.path, fault.what);
+    }
+    for note in report.notes.iter().filter(|_| !args.quiet) {
+        let _ = writeln!(text, "note: {}: {}", note.path, note.what);
+    }
+    super::print(&text)?;
+    if !args.quiet {
+        eprintln!("flockwork: {}", verdict(&report));
+    }
+    Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
+}
+
+fn verdict(report: &Report) -> String {
+    match report.faults.len() {
+        0 => format!("ok: {} tasks, {} files, {} bytes checked", report.tasks, report.files, report.bytes),
+        1 => "1 fault".to_owned(),
+        n => format!("{n} faults"),
+    }
 }

@@ -1,16 +1,96 @@
-//! To be written.
-use std::path::PathBuf;
-use std::process::ExitCode;
+//! `flockwork wait`: block until the job ends; also until there is one.
+//!
+//! It looks at a fresh listing of `phase/` when a watcher says so (local disks) and once a second anyway, and changes nothing. A job directory that
+//! goes away, or is another job by the end, is an error.
 
-use crate::error::Result;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::open;
+use super::run::{exit_of, on_signals, words_of_end};
+use crate::disk::Disk;
+use crate::disk::rename::is_gone;
+use crate::disk::watch::Watch;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::end::{self, End};
+use crate::job::layout::PHASE;
+use crate::job::spec;
+use crate::units::{parse_time, show_time};
+
+/// Between two looks where no watcher tells.
+const PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
+#[command(
+    after_help = "Exit: 0 the job finished; 1 it failed, was cancelled or removed, or the time is up; 130 interrupted (the job goes on)."
+)]
 pub(super) struct Args {
-    /// The job's directory
+    /// The job's directory; it need not exist yet
     job: PathBuf,
+    /// Wait no longer than this
+    #[arg(long, value_parser = parse_time, value_name = "TIME")]
+    timeout: Option<Duration>,
+    /// Say only what is wrong
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let _ = super::open::Job::open(&args.job)?;
-    Ok(ExitCode::SUCCESS)
+    on_signals(|_| std::process::exit(i32::from(super::INTERRUPTED)))?;
+    let root = &args.job;
+    let deadline = args.timeout.and_then(|time| Instant::now().checked_add(time));
+    let disk = open::wait_for_job_until(root, deadline)?;
+    let time = show_time(args.timeout.unwrap_or_default());
+    let Some(disk) = disk else {
+        return Err(Error::new(ErrorKind::Failed, format!("waited {time} and there is no job yet in")).on(root));
+    };
+    let Some(end) = until_end(&*disk, root, deadline)? else {
+        let error = Error::new(ErrorKind::Failed, format!("waited {time} and there is no end yet of the job in")).on(root);
+        return Err(error.advise("waiting changed nothing; `flockwork status` says how far it is"));
+    };
+    if !args.quiet || end.error.is_some() {
+        eprint!("{}", words_of_end(root, &end, None));
+    }
+    Ok(exit_of(&end))
+}
+
+/// The end of the job, once it has one; `None` when the time is up.
+pub(super) fn until_end(disk: &dyn Disk, root: &Path, deadline: Option<Instant>) -> Result<Option<End>> {
+    let id = spec::load(disk, root)?.id;
+    let watch = Watch::local(root, &[PHASE]);
+    let mut missing = 0;
+    loop {
+        match disk.list(PHASE) {
+            Ok(names) if names.iter().any(|entry| entry.name == "end") => {
+                missing = 0;
+                // `retry` may have taken it back between the listing and the reading.
+                if let Some(end) = end::load(disk, root)? {
+                    check_same(disk, root, &id)?;
+                    return Ok(Some(end));
+                }
+            }
+            Ok(_) => missing = 0,
+            // A directory that a server restart hides for a moment is not gone.
+            Err(error) if is_gone(&error) && missing < 2 => missing += 1,
+            Err(error) if is_gone(&error) => return Err(vanished(root)),
+            Err(error) => return Err(Error::io("cannot list", root.join(PHASE), error)),
+        }
+        let left = deadline.map_or(PERIOD, |at| at.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Ok(None);
+        }
+        watch.wait(left.min(PERIOD));
+    }
+}
+
+fn check_same(disk: &dyn Disk, root: &Path, id: &str) -> Result<()> {
+    if spec::load(disk, root)?.id == id {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::NotThisJob, "while waiting, another job has taken the place of the one in").on(root))
+}
+
+fn vanished(root: &Path) -> Error {
+    Error::new(ErrorKind::Vanished, "while waiting, the job went away from").on(root).advise("somebody removed its directory")
 }

@@ -30,7 +30,7 @@ mod reduce;
 mod sequential;
 mod shuffle_json;
 pub mod split;
-mod sum;
+pub mod sum;
 #[cfg(test)]
 mod tests;
 

@@ -2,7 +2,41 @@
 //!
 //! It finds damage by accident (a torn write, a truncated file, a bad cable), not by intent.
 
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
 use crate::data::FileSum;
+
+/// Bytes read at a time by [`of_file`].
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Reads the whole file at `path`, hands it on block by block, and describes it. Symbolic links and whatever is no plain file are refused.
+pub fn of_file(path: &Path, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<FileSum> {
+    // Not to be blocked by a pipe that somebody laid under a name of ours.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no plain file"));
+    }
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut sum = Sum::default();
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => break,
+            Ok(n) => {
+                sum.update(&block[..n]);
+                each(&block[..n])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sum.describe(&path.file_name().unwrap_or_default().to_string_lossy()))
+}
 
 /// Length and CRC-32 of the bytes seen so far.
 #[derive(Debug, Clone, Default)]

@@ -16,6 +16,8 @@ pub const PHASE_END: &str = "phase/end";
 pub const PHASE_FINISHED: &str = "phase/finished";
 /// A second name of the end, where it is not.
 pub const PHASE_FAILED: &str = "phase/failed";
+/// Made by `clean`: the shuffle data and the output attempts of the ended job are gone on purpose.
+pub const PHASE_CLEANED: &str = "phase/cleaned";
 /// One file per live worker.
 pub const WORKERS: &str = "workers";
 /// Committed map outputs.

@@ -49,6 +49,8 @@ pub struct Phases {
     pub end: bool,
     /// The end has its second name.
     pub verdict: bool,
+    /// `clean` has removed the data that nobody needs after the end.
+    pub cleaned: bool,
     /// `failed.N` of earlier ends that were retried.
     pub retried: Vec<String>,
 }
@@ -167,6 +169,7 @@ impl Snapshot {
             "reduce" => self.phases.reduce = true,
             "end" => self.phases.end = true,
             "finished" | "failed" => self.phases.verdict = true,
+            "cleaned" => self.phases.cleaned = true,
             name => match name.split_once('.') {
                 Some(("failed", digits)) if digits.parse::<u32>().is_ok() => self.phases.retried.push(name.to_owned()),
                 Some(("end", digits)) if digits.parse::<u32>().is_ok() => {}

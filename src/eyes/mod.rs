@@ -1,0 +1,31 @@
+//! Eyes: what can be said of a job by looking at it. Nothing here acts: no touch, no lock, no rename, no file created.
+//!
+//! [`status`] is one look for people and scripts; [`verify`] checks every law and every checksum. A file that may still move (`pending/`, `claimed/`) is never
+//! opened, for an NFSv4 server hands whoever reads it a delegation, and everybody waits when that machine dies.
+
+use crate::ids::ClaimName;
+
+pub mod show;
+pub mod status;
+mod tally;
+pub mod verify;
+
+/// True for `map-00042.a1@node7.4121.k3f-00003.json` and `map-00042.a1@node7.4121.k3f.run`.
+pub fn is_shuffle_name(name: &str) -> bool {
+    let json = name.strip_suffix(".json").and_then(|stem| stem.rsplit_once('-'));
+    let stem = match json {
+        Some((stem, digits)) if is_number(digits) => Some(stem),
+        Some(_) | None => name.strip_suffix(".run"),
+    };
+    stem.is_some_and(|stem| stem.parse::<ClaimName>().is_ok())
+}
+
+/// 3 of `mr-out-00003`.
+pub fn output_number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("mr-out-").filter(|digits| is_number(digits))?;
+    digits.parse().ok()
+}
+
+fn is_number(digits: &str) -> bool {
+    digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit())
+}

@@ -1,0 +1,148 @@
+//! A [`Status`] in words, for people, and the hints on what to do where nothing can move.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::status::{Status, Tasks};
+use crate::units::{show_size, show_time};
+
+/// Workers told one by one; of more, the quietest.
+const WORKERS_MAX: usize = 20;
+
+impl Status {
+    /// `phase map 3/8`, for sentences of other commands.
+    pub fn where_it_is(&self) -> String {
+        let paused = if self.paused { ", paused" } else { "" };
+        match self.phase {
+            "map" => format!("phase map {}/{}{paused}", self.map.done, self.map.total),
+            "reduce" => format!("phase reduce {}/{}{paused}", self.reduce.done, self.reduce.total),
+            other => format!("{other}{paused}"),
+        }
+    }
+
+    /// The whole look, a page for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let _ = writeln!(text, "job      {} ({}, {}, submitted {})", self.job, self.app, self.id, self.submitted);
+        let _ = writeln!(text, "phase    {}, {}% of the tasks done", self.where_it_is().trim_start_matches("phase "), self.percent);
+        if !self.controls.is_empty() {
+            let _ = writeln!(text, "control  {}", self.controls.join(", "));
+        }
+        if self.phase != "planning" {
+            line_of_tasks(&mut text, "map", &self.map);
+        }
+        line_of_tasks(&mut text, "reduce", &self.reduce);
+        let _ = writeln!(
+            text,
+            "attempts {} done, {} failed, {} lost or taken back",
+            self.attempts.done, self.attempts.failed, self.attempts.expired
+        );
+        self.pace_text(&mut text);
+        self.end_text(&mut text);
+        if self.end.is_none() {
+            self.people_text(&mut text);
+        }
+        for error in &self.errors {
+            let _ = writeln!(text, "error    {}: {}", error.attempt, error.text.replace('\n', "\n         "));
+        }
+        for path in &self.foreign {
+            let _ = writeln!(text, "foreign  {path} is not flockwork's; it is left alone");
+        }
+        if self.foreign_count > self.foreign.len() {
+            let _ = writeln!(text, "foreign  and {} more", self.foreign_count - self.foreign.len());
+        }
+        for hint in &self.hints {
+            let _ = writeln!(text, "hint     {hint}");
+        }
+        text
+    }
+
+    fn pace_text(&self, text: &mut String) {
+        let Some(pace) = self.pace else { return };
+        let _ = write!(text, "pace     {} a task", show_time(Duration::from_millis(pace.mean_task_ms)));
+        if let Some(rate) = pace.tasks_per_second {
+            let _ = write!(text, ", {rate} tasks/s");
+        }
+        if let Some(eta) = pace.eta_ms {
+            let _ = write!(text, ", about {} to the end of this phase", show_time(Duration::from_millis(eta)));
+        }
+        text.push('\n');
+    }
+
+    fn end_text(&self, text: &mut String) {
+        let Some(end) = &self.end else { return };
+        let busy = show_time(Duration::from_millis(end.busy_ms));
+        let _ = writeln!(text, "ended    {}, tasks worked {busy} together", end.at);
+        if let Some(error) = &end.error {
+            let _ = writeln!(text, "reason   {}", error.replace('\n', "\n         "));
+        }
+        if end.outputs > 0 {
+            let _ = writeln!(text, "outputs  {} files, {}", end.outputs, show_size(end.output_bytes));
+        }
+        for (name, count) in &end.counters {
+            let _ = writeln!(text, "counter  {name}: {count}");
+        }
+    }
+
+    fn people_text(&self, text: &mut String) {
+        if let Some(at) = &self.newest_sign_of_life {
+            let _ = writeln!(text, "newest sign of life: {at} by the server's clock");
+        }
+        match &self.coordinator {
+            Some(lead) => _ = writeln!(text, "coordinator: seen {}", quiet(lead.quiet_ms)),
+            None => text.push_str("coordinator: none so far\n"),
+        }
+        let mut workers: Vec<_> = self.workers.iter().collect();
+        if workers.len() > WORKERS_MAX {
+            workers.sort_by_key(|worker| std::cmp::Reverse(worker.quiet_ms));
+        }
+        for worker in workers.iter().take(WORKERS_MAX) {
+            let claim = worker.claim.as_deref().and_then(|claim| claim.split('@').next()).unwrap_or("nothing");
+            let _ = writeln!(text, "worker   {}: on {claim}, seen {}", worker.name, quiet(worker.quiet_ms));
+        }
+        if workers.len() > WORKERS_MAX {
+            let _ = writeln!(text, "worker   and {} more", workers.len() - WORKERS_MAX);
+        }
+        for claim in self.claims.iter().filter(|claim| claim.attempt > 1) {
+            let _ = writeln!(text, "claim    {} is attempt {} of its task, seen {}", claim.claim, claim.attempt, quiet(claim.quiet_ms));
+        }
+    }
+}
+
+fn line_of_tasks(text: &mut String, name: &str, tasks: &Tasks) {
+    let Tasks { total, waiting, pending, claimed, done } = tasks;
+    let _ = writeln!(text, "{name:<8} {done}/{total} done, {claimed} claimed, {pending} pending, {waiting} not issued");
+}
+
+fn quiet(ms: Option<u64>) -> String {
+    ms.map_or_else(
+        || "at an unknown time".to_owned(),
+        |ms| format!("{} before the newest sign of life", show_time(Duration::from_millis(ms))),
+    )
+}
+
+/// What to do where nothing can move, as far as one look can tell.
+pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
+    let (mut hints, job) = (Vec::new(), &status.job);
+    if let Some(end) = &status.end {
+        if end.outputs == 0 {
+            hints.push(format!("`flockwork retry {job}` gives it another chance"));
+        }
+        return hints;
+    }
+    let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+    match &status.coordinator {
+        None => hints.push(format!("no coordinator has led this job so far; start one with `flockwork coordinator {job}`")),
+        Some(lead) if lead.quiet_ms.is_some_and(|ms| ms > lease_ms.saturating_mul(3)) => {
+            hints.push(format!("the coordinator has fallen silent; start another with `flockwork coordinator {job}`"));
+        }
+        Some(_) => {}
+    }
+    if status.paused {
+        hints.push(format!("the job is paused; `flockwork resume {job}` lets it go on"));
+    }
+    if status.workers.is_empty() {
+        hints.push(format!("no worker is registered; start one with `flockwork worker {job}`"));
+    }
+    hints
+}

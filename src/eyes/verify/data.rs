@@ -1,0 +1,138 @@
+//! The data that counts: shuffle files, output attempts, outputs, and the counters that sum them up.
+
+use std::io;
+
+use super::Inspection;
+use crate::data::Counters;
+use crate::eyes::{is_shuffle_name, output_number};
+use crate::ids::{ClaimName, TaskId};
+use crate::job::end::OutputSum;
+use crate::job::layout::{self, ATTEMPTS, OUTPUT, PHASE_CLEANED, PHASE_END, SHUFFLE, State};
+
+impl Inspection<'_> {
+    /// The shuffle files of the map attempts that count.
+    pub(super) fn check_shuffle(&mut self) {
+        if self.snapshot.phases.cleaned {
+            self.report.note(PHASE_CLEANED, "shuffle data and output attempts were removed by `flockwork clean`; they are not checked");
+            return;
+        }
+        for claim in self.counting.clone() {
+            let Some(made) = self.made.get(&claim) else { continue };
+            for file in made.files.clone() {
+                // A record that was edited must not lead elsewhere.
+                if is_shuffle_name(&file.name) && file.name.starts_with(&claim.to_string()) {
+                    self.check_file(&format!("{SHUFFLE}/{}", file.name), (file.len, file.crc32), &claim);
+                } else {
+                    self.report.fault(layout::held(State::Done, &claim), format!("names {}, which is no file of its own", file.name));
+                }
+            }
+        }
+    }
+
+    /// The outputs that the end names; before it, the attempts that may become outputs. And that nothing else looks like an output.
+    pub(super) fn check_outputs(&mut self) -> io::Result<()> {
+        match self.finished().map(|end| end.outputs.clone()) {
+            Some(outputs) => {
+                if outputs.len() != self.snapshot.reduces.len() {
+                    let what = format!("names {} outputs, and the job has {}", outputs.len(), self.snapshot.reduces.len());
+                    self.report.fault(PHASE_END, what);
+                }
+                for (partition, output) in (0..).zip(&outputs) {
+                    self.check_output(partition, output);
+                }
+            }
+            None if !self.snapshot.phases.cleaned => self.check_attempts(),
+            None => {}
+        }
+        self.check_output_names()
+    }
+
+    fn check_output(&mut self, partition: u32, output: &OutputSum) {
+        let claim = output.attempt.parse::<ClaimName>().ok().filter(|claim| claim.attempt.task == TaskId::reduce(partition));
+        let Some(claim) = claim.filter(|_| output.file == layout::output_name(partition)) else {
+            return self.report.fault(PHASE_END, format!("names {} of {} as output {partition}", output.file, output.attempt));
+        };
+        let done = self.snapshot.reduces.get(partition as usize).is_some_and(|view| view.done.contains(&claim));
+        match self.made.get(&claim).and_then(|made| made.files.first()) {
+            Some(file) if (file.len, file.crc32) == (output.len, output.crc32) => {}
+            Some(_) => self.report.fault(layout::held(State::Done, &claim), "says another length or checksum than phase/end does"),
+            None if done => {} // Hollow, and said so.
+            None => self.report.fault(PHASE_END, format!("counts {claim}, which does not lie in done/")),
+        }
+        let path = format!("{}/{}", self.spec.ask.output, output.file);
+        self.check_file(&path, (output.len, output.crc32), &claim);
+        let attempt = format!("{}/{ATTEMPTS}/{claim}", self.spec.ask.output);
+        match (self.inode(&path), self.inode(&attempt)) {
+            (Some(published), Some(made)) if published != made => {
+                self.report.fault(path, format!("is not the file that {claim} made (no link of it)"));
+            }
+            (Some(_), None) if !self.snapshot.phases.cleaned => self.report.fault(attempt, "is missing"),
+            _ => {}
+        }
+    }
+
+    /// Before a good end, the first good attempt of every reduce task will count.
+    fn check_attempts(&mut self) {
+        let views = self.snapshot.reduces.iter();
+        let first: Vec<_> = views.filter_map(|view| view.done.iter().find(|claim| self.made.contains_key(claim)).cloned()).collect();
+        for claim in first {
+            if let Some(file) = self.made.get(&claim).and_then(|made| made.files.first().cloned()) {
+                self.check_file(&format!("{}/{ATTEMPTS}/{claim}", self.spec.ask.output), (file.len, file.crc32), &claim);
+            }
+        }
+    }
+
+    fn check_output_names(&mut self) -> io::Result<()> {
+        let dir = self.spec.ask.output.clone();
+        for entry in self.disk.list(&dir)? {
+            let path = format!("{dir}/{}", entry.name);
+            match output_number(&entry.name) {
+                Some(partition) => self.check_published(&path, &entry.name, partition),
+                // What else lies in a directory that the user chose is the user's.
+                None if dir == OUTPUT => self.report.note(path, "is not flockwork's; it is left alone"),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_published(&mut self, path: &str, name: &str, partition: u32) {
+        if let Some(end) = self.finished() {
+            if !end.outputs.iter().any(|output| output.file == name) {
+                self.report.fault(path, "bears an output's name, and phase/end does not name it");
+            }
+            return;
+        }
+        if self.snapshot.phases.cleaned {
+            return;
+        }
+        // Published just before an end that is not decided yet, or was a bad one.
+        let inode = self.inode(path);
+        let done = self.snapshot.reduces.get(partition as usize).map_or(&[][..], |view| &view.done);
+        let ours = done.iter().any(|claim| self.inode(&format!("{}/{ATTEMPTS}/{claim}", self.spec.ask.output)) == inode);
+        if !ours && !self.is_ended_meanwhile() {
+            self.report.fault(path, "bears an output's name, and no attempt in done/ made it");
+        }
+    }
+
+    fn is_ended_meanwhile(&self) -> bool {
+        self.end.is_none() && self.is_there(PHASE_END).unwrap_or(true)
+    }
+
+    /// The end's counters are the sums over the attempts that count.
+    pub(super) fn check_counters(&mut self) {
+        // Which replacement was counted is not written down.
+        let Some(end) = self.finished().filter(|_| self.replaced.is_empty()) else { return };
+        let reduces = end.outputs.iter().filter_map(|output| output.attempt.parse::<ClaimName>().ok());
+        let claims: Vec<ClaimName> = self.counting.iter().cloned().chain(reduces).collect();
+        let mut sums = Counters::new();
+        for claim in &claims {
+            let Some(made) = self.made.get(claim) else { return };
+            made.counters.iter().for_each(|(name, n)| *sums.entry(name.clone()).or_default() += n);
+        }
+        let wrong = end.counters != sums;
+        if wrong {
+            self.report.fault(PHASE_END, "its counters are not the sums of those in done/");
+        }
+    }
+}
