@@ -4,6 +4,7 @@
 //! tasks, one read in a small one. The reduce plan names, for every map task, the attempt that counts, with the length and checksum of its
 //! files; whoever finds one of them retracted takes the first of its task in a fresh listing of `done/` (see `worker/assign.rs`).
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,9 @@ use crate::disk::{Created, Disk, create};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes read at a time.
-const BLOCK_BYTES: usize = 64 << 10;
+const BLOCK_BYTES: u64 = 64 << 10;
+/// Blocks kept; when there are more, all are forgotten.
+const BLOCKS_MAX: usize = 64;
 /// Longest line that is read, in bytes.
 const LINE_BYTES_MAX: usize = 256 << 20;
 
@@ -83,8 +86,15 @@ pub struct Plan<'a> {
     disk: &'a dyn Disk,
     path: &'static str,
     full: PathBuf,
-    head: Head,
+    read: Read,
+}
+
+/// What has been read of a plan, to go on with later: a plan never changes.
+#[derive(Default)]
+pub struct Read {
+    head: Option<Head>,
     len: u64,
+    blocks: HashMap<u64, Vec<u8>>,
 }
 
 impl<'a> Plan<'a> {
@@ -98,6 +108,16 @@ impl<'a> Plan<'a> {
         Plan::open(disk, root, PHASE_REDUCE)
     }
 
+    /// Goes on with the map plan where [`Plan::into_read`] left off: the upper steps of a bisection are the same for every task.
+    pub fn map_again(disk: &'a dyn Disk, root: &Path, read: Read) -> Plan<'a> {
+        Plan { disk, path: PHASE_MAP, full: root.join(PHASE_MAP), read }
+    }
+
+    /// What has been read, to go on with later.
+    pub fn into_read(self) -> Read {
+        self.read
+    }
+
     fn open(disk: &'a dyn Disk, root: &Path, path: &'static str) -> Result<Option<Plan<'a>>> {
         let full = root.join(path);
         let len = match disk.look(path) {
@@ -105,33 +125,28 @@ impl<'a> Plan<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("cannot open", full, error)),
         };
-        let mut plan = Plan { disk, path, full, head: Head { format: 0, job: String::new(), maps: 0 }, len };
+        let mut plan = Plan { disk, path, full, read: Read { head: None, len, blocks: HashMap::new() } };
         let (line, _) = plan.line_at(0)?;
-        plan.head = plan.parse(&line)?;
-        if plan.head.format > super::spec::FORMAT {
-            return Err(Error::new(ErrorKind::Newer, "cannot read a plan of a newer format in")
-                .on(&plan.full)
-                .advise("use the flockwork that made it, or a newer one"));
+        let head: Head = plan.parse(&line)?;
+        if head.format > super::spec::FORMAT {
+            let error = Error::new(ErrorKind::Newer, "cannot read a plan of a newer format in").on(&plan.full);
+            return Err(error.advise("use the flockwork that made it, or a newer one"));
         }
+        plan.read.head = Some(head);
         Ok(Some(plan))
     }
 
     /// The first line.
     pub fn head(&self) -> &Head {
-        &self.head
+        self.read.head.as_ref().expect("read when the plan was opened")
     }
 
     /// Map task `task`'s split, found by bisection.
-    pub fn split(&self, task: u32) -> Result<Split> {
-        // Invariant: the line sought begins in low..high, and low is the beginning of a line.
-        let (mut low, mut high) = (self.line_at(0)?.1, self.len);
+    pub fn split(&mut self, task: u32) -> Result<Split> {
+        // Invariant: the line sought lies in low..high, and both are beginnings of lines (or the end).
+        let (mut low, mut high) = (self.line_at(0)?.1, self.read.len);
         while low < high {
-            let middle = low + (high - low) / 2;
-            let start = if high - low <= BLOCK_BYTES as u64 { low } else { self.line_after(middle)?.min(high) };
-            if start >= high {
-                high = middle;
-                continue;
-            }
+            let start = self.line_around(low + (high - low) / 2)?.max(low);
             let (line, next) = self.line_at(start)?;
             let found: MapLine = self.parse(&line)?;
             match found.task.cmp(&task) {
@@ -140,15 +155,13 @@ impl<'a> Plan<'a> {
                 std::cmp::Ordering::Greater => high = start,
             }
         }
-        Err(Error::new(ErrorKind::Damaged, format!("cannot find task {task} in"))
-            .on(&self.full)
-            .advise("the plan was edited; submit the job anew"))
+        let error = Error::new(ErrorKind::Damaged, format!("cannot find task {task} in")).on(&self.full);
+        Err(error.advise("the plan was edited; submit the job anew"))
     }
 
     /// Every line after the first, in order.
     pub fn for_each_counted(&self, mut each: impl FnMut(Counted)) -> Result<()> {
-        let bytes = self.disk.read(self.path, u64::MAX).map_err(|error| Error::io("cannot read", &self.full, error))?;
-        for line in bytes.split(|&b| b == b'\n').skip(1).filter(|line| !line.is_empty()) {
+        for line in self.lines()?.split(|&b| b == b'\n').skip(1).filter(|line| !line.is_empty()) {
             each(self.parse(line)?);
         }
         Ok(())
@@ -156,9 +169,13 @@ impl<'a> Plan<'a> {
 
     /// Every split, in order.
     pub fn splits(&self) -> Result<Vec<Split>> {
-        let bytes = self.disk.read(self.path, u64::MAX).map_err(|error| Error::io("cannot read", &self.full, error))?;
+        let bytes = self.lines()?;
         let lines = bytes.split(|&b| b == b'\n').skip(1).filter(|line| !line.is_empty());
         lines.map(|line| self.parse::<MapLine>(line).map(|line| line.split)).collect()
+    }
+
+    fn lines(&self) -> Result<Vec<u8>> {
+        self.disk.read(self.path, u64::MAX).map_err(|error| Error::io("cannot read", &self.full, error))
     }
 
     fn parse<'b, T: Deserialize<'b>>(&self, line: &'b [u8]) -> Result<T> {
@@ -169,27 +186,85 @@ impl<'a> Plan<'a> {
     }
 
     /// The line that begins at `start`, and where the next one begins.
-    fn line_at(&self, start: u64) -> Result<(Vec<u8>, u64)> {
-        let mut len = BLOCK_BYTES;
+    fn line_at(&mut self, start: u64) -> Result<(Vec<u8>, u64)> {
+        let mut line = Vec::new();
+        let mut at = start;
+        while at < self.read.len && line.len() <= LINE_BYTES_MAX {
+            let rest = self.rest_of_block(at)?;
+            let Some(end) = rest.iter().position(|&b| b == b'\n') else {
+                line.extend_from_slice(rest);
+                at += rest.len() as u64;
+                continue;
+            };
+            line.extend_from_slice(&rest[..end]);
+            return Ok((line, at + end as u64 + 1));
+        }
+        Ok((line, self.read.len))
+    }
+
+    /// Where the line begins that `offset` lies in.
+    fn line_around(&mut self, offset: u64) -> Result<u64> {
+        let mut block = offset / BLOCK_BYTES;
+        let mut upto = (offset % BLOCK_BYTES) as usize;
         loop {
-            let mut block = self.block(start, len)?;
-            match block.iter().position(|&b| b == b'\n') {
-                Some(end) => {
-                    block.truncate(end);
-                    return Ok((block, start + end as u64 + 1));
-                }
-                None if block.len() < len || len >= LINE_BYTES_MAX => return Ok((block, self.len)),
-                None => len *= 8,
+            let bytes = self.block(block)?;
+            if let Some(newline) = bytes[..upto.min(bytes.len())].iter().rposition(|&b| b == b'\n') {
+                return Ok(block * BLOCK_BYTES + newline as u64 + 1);
             }
+            if block == 0 {
+                return Ok(0);
+            }
+            block -= 1;
+            upto = BLOCK_BYTES as usize;
         }
     }
 
-    /// Where the first line begins that begins after `offset`.
-    fn line_after(&self, offset: u64) -> Result<u64> {
-        Ok(self.line_at(offset)?.1)
+    fn rest_of_block(&mut self, at: u64) -> Result<&[u8]> {
+        let path = self.full.clone();
+        let rest = self.block(at / BLOCK_BYTES)?.get((at % BLOCK_BYTES) as usize..).filter(|rest| !rest.is_empty());
+        rest.ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, "cannot read to the end of").on(path).advise("the plan was cut short; submit the job anew")
+        })
     }
 
-    fn block(&self, from: u64, len: usize) -> Result<Vec<u8>> {
-        self.disk.read_part(self.path, from, len).map_err(|error| Error::io("cannot read", &self.full, error))
+    fn block(&mut self, block: u64) -> Result<&[u8]> {
+        if !self.read.blocks.contains_key(&block) {
+            if self.read.blocks.len() >= BLOCKS_MAX {
+                self.read.blocks.clear();
+            }
+            let bytes = self.disk.read_part(self.path, block * BLOCK_BYTES, BLOCK_BYTES as usize);
+            self.read.blocks.insert(block, bytes.map_err(|error| Error::io("cannot read", &self.full, error))?);
+        }
+        Ok(&self.read.blocks[&block])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Piece;
+    use crate::disk::real::RealDisk;
+
+    fn split(n: usize) -> Split {
+        let piece = Piece { name: "x".repeat(n % 97), path: "y".repeat(n * 7919 % 211), from: n as u64, to: n as u64, len: 0, mtime_ns: 0 };
+        Split { pieces: vec![piece; 1 + n % 3] }
+    }
+
+    #[test]
+    fn every_task_finds_its_own_split_in_a_large_and_in_a_small_plan() {
+        for n_tasks in [0, 1, 2, 3, 2000] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let disk = RealDisk::at(dir.path());
+            disk.make_dir("phase").expect("a folder");
+            let splits: Vec<Split> = (0..n_tasks).map(split).collect();
+            assert_eq!(create_map(&disk, dir.path(), "j", &splits).expect("created"), Created::Now);
+            let mut plan = Plan::map(&disk, dir.path()).expect("opened").expect("there");
+            assert_eq!(plan.head().maps as usize, n_tasks);
+            for (task, split) in (0..).zip(&splits) {
+                assert_eq!(plan.split(task).expect("found"), *split, "task {task} of {n_tasks}");
+            }
+            assert!(plan.split(n_tasks as u32).is_err(), "no task beyond the last");
+            assert_eq!(plan.splits().expect("all"), splits);
+        }
     }
 }

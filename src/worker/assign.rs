@@ -8,12 +8,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClaimName, Phase};
 use crate::job::layout::State;
 use crate::job::outputs;
-use crate::job::plan::Plan;
+use crate::job::plan::{Plan, Read};
 
-/// A map task's input.
-pub fn split(disk: &dyn Disk, root: &Path, task: u32) -> Result<Split> {
-    let plan = Plan::map(disk, root)?.ok_or_else(|| no_plan(root, "map"))?;
-    plan.split(task)
+/// A map task's input. `read` is what earlier tasks have read of the plan.
+pub fn split(disk: &dyn Disk, root: &Path, task: u32, read: &mut Option<Read>) -> Result<Split> {
+    let mut plan = match read.take() {
+        Some(read) => Plan::map_again(disk, root, read),
+        None => Plan::map(disk, root)?.ok_or_else(|| no_plan(root, "map"))?,
+    };
+    let split = plan.split(task);
+    *read = Some(plan.into_read());
+    split
 }
 
 /// What a reduce task reads of every map task, in the order of the map tasks: the counting attempt and its file for `partition`.

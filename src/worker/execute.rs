@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::engine::{AnyApp, MapWork, ReduceWork, ShuffleInput};
 use crate::ids::{ClaimName, Phase};
 use crate::job::layout::{self, ATTEMPTS, SHUFFLE};
+use crate::job::plan::Read;
 use crate::job::spec::Ask;
 
 /// Runs attempts of one job by the engine.
@@ -19,16 +20,17 @@ pub struct Engine {
     root: PathBuf,
     ask: Ask,
     app: Box<dyn AnyApp>,
+    plan: Option<Read>,
 }
 
 impl Engine {
     /// For the job `ask` at `root`, with the app it names.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, ask: Ask, app: Box<dyn AnyApp>) -> Engine {
-        Engine { disk, root, ask, app }
+        Engine { disk, root, ask, app, plan: None }
     }
 
-    fn run_map(&self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
-        let split = assign::split(&*self.disk, &self.root, claim.attempt.task.number).map_err(Failure::Disk)?;
+    fn run_map(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
+        let split = assign::split(&*self.disk, &self.root, claim.attempt.task.number, &mut self.plan).map_err(Failure::Disk)?;
         let work = MapWork {
             split: &split,
             base: &self.root,
