@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -134,15 +133,11 @@ impl Said {
     }
 }
 
-/// First signal: give back and go. Second: go at once.
+/// A signal: give back and go. Further ones change nothing, because one order to leave often comes as two: a terminal, a batch system or systemd
+/// signals the whole group, and the supervisor passes its own on. Whoever insists signals the supervisor twice, which kills.
 fn leave_on_signals(heart: &Heart, watch: &Watch) -> Result<()> {
-    let fail = |error| Error::io("cannot watch for signals in", PathBuf::from("this process"), error);
-    let armed = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT, SIGHUP] {
-        signal_hook::flag::register_conditional_shutdown(signal, STATUS_LEFT, Arc::clone(&armed)).map_err(fail)?;
-        signal_hook::flag::register(signal, Arc::clone(&armed)).map_err(fail)?;
-    }
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(fail)?;
+    let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
+    let mut signals = signals.map_err(|error| Error::io("cannot watch for signals in", PathBuf::from("this process"), error))?;
     let (heart, waker) = (heart.clone(), watch.waker());
     std::thread::spawn(move || {
         for _ in signals.forever() {
