@@ -97,7 +97,7 @@ fn the_same_command_again_finds_the_job_finished() {
 fn an_interrupted_run_goes_on_where_it_stopped() {
     let farm = Farm::with_books();
     let oracle = farm.sequential("wc", &["books"]);
-    let command = ["run", "wc", "books", "--job", "job", "--split-lines", "20", "--slots", "2"];
+    let command = ["run", "wc", "books", "--job", "job", "--split-lines", "60", "--slots", "2"];
     let first = farm.start(&command);
     farm.wait_for_names("job/done", 5);
     first.signal_all(Signal::INT);
