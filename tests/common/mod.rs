@@ -205,6 +205,12 @@ impl Farm {
         is_slot && std::fs::read_link(proc.join("cwd")).is_ok_and(|cwd| cwd == self.dir.path().canonicalize().expect("the farm is there"))
     }
 
+    /// Now, by the clock that stamps this farm's files, in seconds.
+    pub fn now(&self) -> f64 {
+        self.write(".now", b"");
+        changed(&self.path(".now"))
+    }
+
     /// All that helps to understand a failure.
     fn dump(&self) -> String {
         let mut text = format!("=== the farm {}\n", self.dir.path().display());
@@ -333,7 +339,7 @@ pub fn worker_of(claim: &str) -> &str {
     claim.split_once('@').unwrap_or_else(|| panic!("{claim} is a claim's name")).1
 }
 
-/// Time as the file system of `path` stamps it, in seconds.
+/// When `path` was last written, touched or moved, as its file system stamped it, in seconds.
 pub fn changed(path: &Path) -> f64 {
     use std::os::unix::fs::MetadataExt;
     let meta = path.symlink_metadata().unwrap_or_else(|error| panic!("cannot look at {}: {error}", path.display()));
