@@ -73,6 +73,7 @@ fn a_stopped_worker_that_wakes_up_late_is_superseded_and_touches_nothing() {
     let _leader = coordinator(&farm);
     let zombie = worker(&farm);
     let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1); // It is in the app's hands.
     assert!(farm.signal_slot(&claim, Signal::STOP), "the slot lives");
     let heir = worker(&farm);
     farm.wait_for_name("job/claimed", "map-00000.a2@");
@@ -158,6 +159,7 @@ fn slots_die_with_their_worker_and_their_claims_go_to_others() {
     let leader = coordinator(&farm);
     let first = worker(&farm);
     let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1);
     first.kill_alone();
     farm.wait_for("its slot is gone, too", || (!farm.slots("job").contains(&pid_of(&claim)?)).then_some(()));
     let second = worker(&farm);
@@ -173,6 +175,7 @@ fn a_worker_asked_to_leave_gives_its_claim_back_in_the_middle_of_a_task() {
     let leader = coordinator(&farm);
     let first = worker(&farm);
     let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1);
     // As systemd and Slurm do: everybody in the group, while the worker tells its slots as well.
     first.signal_all(Signal::TERM);
     first.ends_with(0);
@@ -194,6 +197,7 @@ fn a_worker_whose_name_is_removed_finishes_its_task_and_leaves() {
     let leader = coordinator(&farm);
     let first = worker(&farm);
     let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1);
     std::fs::remove_file(farm.path(&format!("job/workers/{}", worker_of(&claim)))).expect("it is there");
     first.ends_with(0);
     assert!(farm.names("job/done").contains(&claim), "it has finished its task");

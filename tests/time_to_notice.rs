@@ -11,6 +11,7 @@ fn claimed(farm: &Farm) -> String {
     farm.ok(&["submit", "jobcount", "in", "--job", "job", "-r", "1"]);
     farm.start(&["coordinator", "job"]);
     farm.start(&["worker", "job", "--slots", "1"]);
+    farm.wait_for_names("job/markers", 1); // It is in the app's hands.
     farm.wait_for_name("job/claimed", "map-00000.a1@")
 }
 

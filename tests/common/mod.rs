@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 mod books;
 
-pub use books::BOOKS;
+pub use books::{BOOKS, word};
 
 /// The program under test.
 pub const FLOCKWORK: &str = env!("CARGO_BIN_EXE_flockwork");
@@ -135,7 +135,7 @@ impl Farm {
     /// A job's outputs, in order, as one.
     pub fn outputs(&self, job: &str) -> Vec<u8> {
         let folder = format!("{job}/output");
-        self.names(&folder).iter().flat_map(|name| self.read(&format!("{folder}/{name}"))).collect()
+        self.names(&folder).iter().filter(|name| name.starts_with("mr-out-")).flat_map(|name| self.read(&format!("{folder}/{name}"))).collect()
     }
 
     /// The job has finished with these bytes, and nothing is left to be claimed or claimed.
@@ -229,7 +229,7 @@ impl Farm {
                 let _ = writeln!(text, "{folder}/ ({}) {}", names.len(), clip(&names.join("  "), 700));
             }
             for log in self.names(&format!("{job}/log")) {
-                let said = self.read(&format!("{job}/log/{log}"));
+                let said = std::fs::read(self.path(&format!("{job}/log/{log}"))).unwrap_or_default();
                 let _ = writeln!(text, "--- {job}/log/{log}\n{}", clip(&String::from_utf8_lossy(&said), 1500));
             }
         }
