@@ -71,8 +71,18 @@ fn what_may_not_be_read_or_written_is_named_with_a_remedy() {
     std::fs::create_dir(farm.path("closed")).expect("made");
     std::fs::set_permissions(farm.path("secret"), std::fs::Permissions::from_mode(0)).expect("closed");
     std::fs::set_permissions(farm.path("closed"), std::fs::Permissions::from_mode(0o555)).expect("closed");
-    run_bound_by_permissions(&farm, &["run", "wc", "secret", "--job", "job"], 1, &["cannot read input secret", "check the owner and the permissions"]);
-    run_bound_by_permissions(&farm, &["run", "wc", "open", "--job", "closed/job"], 1, &["closed/job", "check the owner and the permissions"]);
+    run_bound_by_permissions(
+        &farm,
+        &["run", "wc", "secret", "--job", "job"],
+        1,
+        &["cannot read input secret", "check the owner and the permissions"],
+    );
+    run_bound_by_permissions(
+        &farm,
+        &["run", "wc", "open", "--job", "closed/job"],
+        1,
+        &["closed/job", "check the owner and the permissions"],
+    );
     assert_eq!(farm.names("."), ["closed", "open", "secret"], "nothing is left behind");
 }
 
@@ -123,7 +133,9 @@ fn a_folder_that_is_no_job_is_refused_and_left_alone() {
     let farm = Farm::new();
     farm.write("a", "word\n");
     farm.write("home/letter", "dear");
-    for args in [&["run", "wc", "a", "--job", "home"][..], &["submit", "wc", "a", "--job", "home"], &["worker", "home"], &["coordinator", "home"]] {
+    for args in
+        [&["run", "wc", "a", "--job", "home"][..], &["submit", "wc", "a", "--job", "home"], &["worker", "home"], &["coordinator", "home"]]
+    {
         farm.run(args).fails_saying(1, &["home", "it is no job, and holds other things (`letter`)"]);
     }
     for command in ["status", "wait", "cat", "verify", "pause", "resume", "cancel", "retry", "clean"] {
@@ -160,7 +172,8 @@ fn vanishes(app: &str) {
     for program in &programs {
         program.fails_saying(1, &["job"]);
         let said = program.stderr();
-        let about: Vec<_> = said.lines().filter(|line| line.contains("removed") || line.contains("no job") || line.contains("cannot")).collect();
+        let about: Vec<_> =
+            said.lines().filter(|line| line.contains("removed") || line.contains("no job") || line.contains("cannot")).collect();
         assert_eq!(about.len(), 1, "one line says why: {said}");
     }
     std::thread::sleep(Duration::from_millis(300));
@@ -188,7 +201,9 @@ fn a_damaged_job_json_is_told_with_a_remedy() {
     for (bytes, part) in cases {
         farm.write("job/job.json", bytes);
         let before = tree(&farm, "job");
-        for args in [&["worker", "job"][..], &["coordinator", "job"], &["run", "wc", "a", "--job", "job"], &["status", "job"], &["cat", "job"]] {
+        for args in
+            [&["worker", "job"][..], &["coordinator", "job"], &["run", "wc", "a", "--job", "job"], &["status", "job"], &["cat", "job"]]
+        {
             farm.run(args).fails_saying(1, &["job/job.json", part]);
         }
         assert_eq!(tree(&farm, "job"), before);
@@ -248,7 +263,8 @@ fn foreign_files_in_every_folder_are_left_alone() {
     let farm = Farm::with_books();
     let oracle = farm.sequential("wc", &["books"]);
     issued(&farm, 8);
-    let folders = [".", "pending", "claimed", "done", "failed", "expired", "workers", "phase", "shuffle", "output", "output/.attempts", "log"];
+    let folders =
+        [".", "pending", "claimed", "done", "failed", "expired", "workers", "phase", "shuffle", "output", "output/.attempts", "log"];
     let mut planted = Vec::new();
     for folder in folders {
         for name in [".nfs0001", "core", "x~", "map-00000.a1.swp", "map-00001.a1@host.1.X"] {

@@ -24,7 +24,10 @@ pub fn book(number: u64) -> Vec<u8> {
     while text.len() < 50_000 + 3_000 * number as usize {
         for _ in 0..chance.below(14) {
             text.extend_from_slice(word(chance.rank()).as_bytes());
-            text.extend_from_slice([&b" "[..], b" ", b" ", b" ", b", ", b". ", b"-", b"'", b" 1984 ", b"\t", b" \xff", b"\xe2\x82 "][chance.below(12) as usize]);
+            text.extend_from_slice(
+                [&b" "[..], b" ", b" ", b" ", b", ", b". ", b"-", b"'", b" 1984 ", b"\t", b" \xff", b"\xe2\x82 "]
+                    [chance.below(12) as usize],
+            );
         }
         text.extend_from_slice(end);
     }
@@ -37,7 +40,8 @@ pub fn book(number: u64) -> Vec<u8> {
 /// The word of this rank: the frequent ones are short.
 pub fn word(rank: u64) -> String {
     const SYLLABLES: [&str; 24] = [
-        "the", "a", "ing", "to", "ser", "é", "ol", "um", "ka", "ß", "ri", "жа", "漢", "ne", "ö", "Ma", "tho", "İs", "qu", "en", "ﬁ", "ya", "Lo", "ce",
+        "the", "a", "ing", "to", "ser", "é", "ol", "um", "ka", "ß", "ri", "жа", "漢", "ne", "ö", "Ma", "tho", "İs", "qu", "en", "ﬁ", "ya",
+        "Lo", "ce",
     ];
     let (mut rest, mut word) = (rank, String::new());
     loop {

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 mod books;
 
-pub use books::{BOOKS, word};
+pub use books::{BOOKS, book, word};
 
 /// The program under test.
 pub const FLOCKWORK: &str = env!("CARGO_BIN_EXE_flockwork");
@@ -135,7 +135,11 @@ impl Farm {
     /// A job's outputs, in order, as one.
     pub fn outputs(&self, job: &str) -> Vec<u8> {
         let folder = format!("{job}/output");
-        self.names(&folder).iter().filter(|name| name.starts_with("mr-out-")).flat_map(|name| self.read(&format!("{folder}/{name}"))).collect()
+        self.names(&folder)
+            .iter()
+            .filter(|name| name.starts_with("mr-out-"))
+            .flat_map(|name| self.read(&format!("{folder}/{name}")))
+            .collect()
     }
 
     /// The job has finished with these bytes, and nothing is left to be claimed or claimed.
