@@ -69,7 +69,7 @@ fn what_may_not_be_read_or_written_is_named_with_a_remedy() {
     farm.write("secret", "word\n");
     farm.write("open", "word\n");
     std::fs::create_dir(farm.path("closed")).expect("made");
-    std::fs::set_permissions(farm.path("secret"), std::fs::Permissions::from_mode(0)).expect("closed");
+    std::fs::set_permissions(farm.path("secret"), std::fs::Permissions::from_mode(0o000)).expect("closed");
     std::fs::set_permissions(farm.path("closed"), std::fs::Permissions::from_mode(0o555)).expect("closed");
     run_bound_by_permissions(
         &farm,

@@ -79,7 +79,7 @@ fn a_stopped_worker_that_wakes_up_late_is_superseded_and_touches_nothing() {
     farm.wait_for_name("job/claimed", "map-00000.a2@");
     let done = farm.wait_for_name("job/done", "map-00000.a2@");
     assert_ne!(worker_of(&done), worker_of(&claim), "another worker has done it");
-    assert_eq!(farm.names("job/expired"), [claim.clone()], "its lease was lost");
+    assert_eq!(farm.names("job/expired"), [claim.as_str()], "its lease was lost");
     let published = farm.wait_for("the job ends", || farm.has("job/phase/finished").then(|| farm.outputs("job")));
     assert!(farm.signal_slot(&claim, Signal::CONT), "the slot still lives");
     zombie.ends_with(0);
@@ -179,7 +179,7 @@ fn a_worker_asked_to_leave_gives_its_claim_back_in_the_middle_of_a_task() {
     // As systemd and Slurm do: everybody in the group, while the worker tells its slots as well.
     first.signal_all(Signal::TERM);
     first.ends_with(0);
-    assert_eq!(farm.names("job/expired"), [claim.clone()], "given back");
+    assert_eq!(farm.names("job/expired"), [claim.as_str()], "given back");
     assert!(String::from_utf8_lossy(&farm.read(&format!("job/expired/{claim}"))).contains("given_back"), "and its file says so");
     let issued = farm.wait_for_name("job/pending", "map-00000.a2");
     let waited = changed(&farm.path(&format!("job/pending/{issued}"))) - changed(&farm.path(&format!("job/expired/{claim}")));
