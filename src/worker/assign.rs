@@ -45,6 +45,7 @@ pub fn replace_retracted(
     let listed = fresh::list_surely(disk, State::Done.dir()).map_err(fail)?;
     let mut done: Vec<ClaimName> = listed
         .iter()
+        .filter(|entry| entry.is_file)
         .filter_map(|entry| entry.name.parse().ok())
         .filter(|claim: &ClaimName| claim.attempt.task.phase == Phase::Map)
         .collect();

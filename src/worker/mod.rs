@@ -211,19 +211,25 @@ impl Worker {
             }
         };
         let Some(claim) = pulse.finish() else { return Ok(Turn::Leave) };
+        // Cancelled: its name was found gone from `claimed/`. Giving it back then only says so in `expired/`, where whoever took it has put it: the
+        // rename cannot tell the two apart, and need not.
+        let was_taken = matches!(ran, Err(Failure::Cancelled));
         let commit = self.end(claim, ran, pulse, &control);
         pulse.rest();
-        self.log.event(if commit == Commit::Done { "ended" } else { "superseded" }, &name.to_string(), "");
-        match commit {
-            Commit::Done => Ok(Turn::Worked(name)),
-            Commit::Superseded => {
-                // Not having been able to commit is no evidence; the name in expired/ is.
-                if fresh::is_there(&*self.disk, &layout::held(State::Expired, &name)).unwrap_or(false) {
-                    tasks.discard(&name);
-                }
-                Ok(Turn::Superseded(name))
-            }
+        let superseded = was_taken || commit == Commit::Superseded;
+        self.log.event(if superseded { "superseded" } else { "ended" }, &name.to_string(), "");
+        if !superseded {
+            return Ok(Turn::Worked(name));
         }
+        // Not having been able to commit is no evidence; the name in expired/ is.
+        let is_expired = match commit {
+            Commit::Done => true,
+            Commit::Superseded => fresh::is_there(&*self.disk, &layout::held(State::Expired, &name)).unwrap_or(false),
+        };
+        if is_expired {
+            tasks.discard(&name);
+        }
+        Ok(Turn::Superseded(name))
     }
 
     /// Ends the claim as the attempt ended, trying for as long as the disk refuses and the claim has not been taken away.
