@@ -5,6 +5,9 @@ mod common;
 /// The style as a test.
 mod house;
 
+/// The protocol on the simulated disk: every interleaving, every death, bad weather.
+mod protocol;
+
 /// Jobs from their command line to their bytes, with nothing going wrong.
 mod whole_job;
 
