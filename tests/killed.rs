@@ -73,7 +73,8 @@ fn a_stopped_worker_that_wakes_up_late_is_superseded_and_touches_nothing() {
     let _leader = coordinator(&farm);
     let zombie = worker(&farm);
     let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
-    farm.wait_for_names("job/markers", 1); // It is in the app's hands.
+    farm.wait_for_names("job/markers", 1); // It is in the app's hands,
+    std::thread::sleep(Duration::from_millis(500)); // and asleep: stopped before, it would sleep for too long afterwards, and its process be ended.
     assert!(farm.signal_slot(&claim, Signal::STOP), "the slot lives");
     let heir = worker(&farm);
     farm.wait_for_name("job/claimed", "map-00000.a2@");
