@@ -181,7 +181,7 @@ fn clean_drops_the_shuffle_and_keeps_the_outputs() {
     assert_eq!(farm.names("job/shuffle"), [""; 0]);
     farm.same_bytes(&farm.ok(&["cat", "job"]).stdout(), &outputs, "cat after clean");
     farm.ok(&["status", "job"]);
-    farm.ok(&["clean", "job", "--all"]);
+    farm.ok(&["clean", "job", "--all", "--yes"]);
     assert!(!farm.has("job"), "the whole job is gone");
     assert!(farm.has("books"), "and nothing else");
 }
@@ -190,7 +190,7 @@ fn clean_drops_the_shuffle_and_keeps_the_outputs() {
 fn clean_leaves_a_job_alone_that_has_not_ended() {
     let farm = Farm::new();
     let programs = at_work(&farm);
-    for args in [&["clean", "job"][..], &["clean", "job", "--all"]] {
+    for args in [&["clean", "job"][..], &["clean", "job", "--all", "--yes"]] {
         farm.run(args).ends_with(1);
     }
     programs.iter().for_each(|program| program.ends_with(0));

@@ -12,7 +12,7 @@ use crate::job::layout::PHASE_END;
 use crate::job::plan::Plan;
 use crate::job::snapshot::Shape;
 use crate::job::spec::{self, Spec};
-use crate::planner;
+use crate::planner::{self, Holds};
 
 /// An opened job.
 pub(super) struct Job {
@@ -58,7 +58,15 @@ pub(super) fn wait_for_job(root: &Path) -> Result<Arc<dyn Disk>> {
 pub(super) fn wait_for_job_until(root: &Path, deadline: Option<Instant>) -> Result<Option<Arc<dyn Disk>>> {
     let mut waits = crate::disk::watch::Backoff::new(Duration::from_millis(50), Duration::from_millis(500), crate::here::chance());
     let mut said = false;
-    while !planner::holds_job(root)? {
+    loop {
+        match planner::holds(root)? {
+            Holds::Job => return Ok(Some(Arc::new(RealDisk::at(root)))),
+            Holds::NoJobYet => {}
+            Holds::OtherThings(name) => {
+                let error = Error::new(ErrorKind::NotThisJob, "no job in").on(root).because(format!("it holds other things (`{name}`)"));
+                return Err(error.advise("a job is a folder with a job.json; check the path"));
+            }
+        }
         if !said {
             eprintln!("flockwork: there is no job in {} yet; waiting for it", root.display());
             said = true;
@@ -69,5 +77,4 @@ pub(super) fn wait_for_job_until(root: &Path, deadline: Option<Instant>) -> Resu
         }
         std::thread::sleep(waits.next_wait().min(left));
     }
-    Ok(Some(Arc::new(RealDisk::at(root))))
 }
