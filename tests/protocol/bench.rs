@@ -305,7 +305,7 @@ pub fn check_always(state: &DiskState) -> Result<(), String> {
     if let Some(path) = deeds.replaced.iter().find(|path| once(path)) {
         return Err(format!("{path} was replaced"));
     }
-    let kept = |path: &&String| path.starts_with("expired/") || path.starts_with("failed/") || path.starts_with("output/");
+    let kept = |path: &&String| path.starts_with("expired/") || path.starts_with("failed/") || path.starts_with("output/mr-");
     if let Some(path) = deeds.left.iter().find(kept) {
         return Err(format!("{path} is no more"));
     }
