@@ -6,19 +6,19 @@ use crate::data::{FileSum, Split};
 use crate::disk::{Disk, fresh};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClaimName, Phase};
-use crate::job::layout::State;
+use crate::job::layout::{PHASE, State};
 use crate::job::outputs;
 use crate::job::plan::Plan;
 
 /// A map task's input.
 pub fn split(disk: &dyn Disk, root: &Path, task: u32) -> Result<Split> {
-    let plan = Plan::map(disk, root)?.ok_or_else(|| no_plan(root, "map"))?;
+    let plan = found(disk, root, "map", Plan::map)?;
     plan.split(task)
 }
 
 /// What a reduce task reads of every map task, in the order of the map tasks: the counting attempt and its file for `partition`.
 pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Vec<(String, FileSum)>> {
-    let plan = Plan::reduce(disk, root)?.ok_or_else(|| no_plan(root, "reduce"))?;
+    let plan = found(disk, root, "reduce", Plan::reduce)?;
     let mut inputs = Vec::with_capacity(plan.head().maps as usize);
     plan.for_each_counted(|counted| inputs.extend(file_of(counted.files, partition).map(|file| (counted.attempt, file))))?;
     if inputs.len() != plan.head().maps as usize {
@@ -65,6 +65,20 @@ pub fn replace_retracted(
 /// One file per partition in order.
 fn file_of(files: Vec<FileSum>, partition: u32) -> Option<FileSum> {
     files.into_iter().nth(partition as usize)
+}
+
+/// The plan, which is there, since one of its tasks is claimed; but this machine may have looked for it before, and believe that there is none.
+fn found<'a>(
+    disk: &'a dyn Disk,
+    root: &Path,
+    phase: &str,
+    open: impl Fn(&'a dyn Disk, &Path) -> Result<Option<Plan<'a>>>,
+) -> Result<Plan<'a>> {
+    if let Some(plan) = open(disk, root)? {
+        return Ok(plan);
+    }
+    fresh::renew(disk, PHASE).map_err(|error| Error::io("cannot open", root.join(PHASE), error))?;
+    open(disk, root)?.ok_or_else(|| no_plan(root, phase))
 }
 
 fn no_plan(root: &Path, phase: &str) -> Error {

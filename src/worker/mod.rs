@@ -66,6 +66,8 @@ pub struct Worker {
     claimer: Claimer,
     candidates: Vec<AttemptId>,
     refused: HashMap<AttemptId, Duration>,
+    /// Tried in vain since the last pause: gone, though listed (a listing may be stale for long), or locked.
+    missed: BTreeSet<AttemptId>,
     chance: u64,
     looks: Looks,
     log: Log,
@@ -106,7 +108,8 @@ impl Worker {
     /// The worker `name` in the job `spec` at `root`; `chance` decides in which order it tries candidates.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, spec: Spec, name: WorkerName, chance: u64, log: Log) -> Worker {
         let claimer = Claimer::new(name);
-        Worker { disk, root, spec, claimer, candidates: Vec::new(), refused: HashMap::new(), chance, looks: Looks::default(), log }
+        let (candidates, refused, missed) = (Vec::new(), HashMap::new(), BTreeSet::new());
+        Worker { disk, root, spec, claimer, candidates, refused, missed, chance, looks: Looks::default(), log }
     }
 
     /// The worker's name.
@@ -125,9 +128,13 @@ impl Worker {
                 self.refused.remove(&attempt);
                 self.work(claim, tasks, pulse)
             }
-            Ok(Tried::Lost) => Ok(Turn::Missed),
+            Ok(Tried::Lost) => {
+                self.missed.insert(attempt);
+                Ok(Turn::Missed)
+            }
             Ok(Tried::Refused) => {
                 let now = self.disk.now();
+                self.missed.insert(attempt);
                 self.refused.entry(attempt).or_insert(now);
                 Ok(Turn::Missed)
             }
@@ -152,9 +159,15 @@ impl Worker {
         let listed = self.disk.list(State::Pending.dir()).map_err(|error| self.unreadable(error))?;
         let free: BTreeSet<AttemptId> = listed.iter().filter(|entry| entry.is_file).filter_map(|entry| entry.name.parse().ok()).collect();
         self.refused.retain(|attempt, _| free.contains(attempt));
+        self.missed.retain(|attempt| free.contains(attempt));
+        let hopeless = self.missed.len() == free.len();
         self.candidates = free.into_iter().rev().collect();
-        if self.candidates.is_empty() {
-            return Ok(self.look_for_end()?.unwrap_or(Turn::Idle));
+        if hopeless {
+            // Nothing is listed, or nothing that was not tried in vain already: a pause before it is tried again, for a stale listing
+            // may last for a minute and a stopped process's lock for ever. The job may have ended meanwhile.
+            self.missed.clear();
+            let idle = self.look_for_end()?.unwrap_or(Turn::Idle);
+            return Ok(idle);
         }
         // From the back they are tried in order, from a beginning of each worker's own, so that few meet.
         let own = (self.chance % self.candidates.len() as u64) as usize;

@@ -235,7 +235,6 @@ impl Pulse for Still {
 
 /// A worker process: registers, takes the real turns.
 pub struct Slot {
-    pub client: SimClientDirect,
     pub worker: Worker,
     pub tasks: Mini,
     pulse: Still,
@@ -249,16 +248,25 @@ impl Slot {
         let presence = Presence::register(&*disk, name, 0).expect("register");
         let worker = Worker::new(Arc::clone(&disk), root().to_owned(), spec.clone(), name.clone(), u64::from(name.pid()), Log::none());
         let tasks = Mini::new(disk, spec.ask.reduces);
-        Slot { client: client.clone(), worker, tasks, pulse: Still::default(), _presence: presence }
+        Slot { worker, tasks, pulse: Still::default(), _presence: presence }
     }
 
     /// One turn, in the words of [`turns`].
     pub fn step(&mut self) -> turns::Turn {
-        match self.worker.turn(&mut self.tasks, &self.pulse).expect("a turn") {
-            Turn::Worked(_) | Turn::Superseded(_) | Turn::Missed => turns::Turn::Ready,
-            Turn::Idle | Turn::Paused => turns::Turn::Wait(Duration::from_secs(1)),
-            Turn::Ended(_) | Turn::Leave => turns::Turn::Done,
-        }
+        in_words(self.worker.turn(&mut self.tasks, &self.pulse))
+    }
+
+    /// The same, with other tasks.
+    pub fn turn(&mut self, tasks: &mut dyn Tasks) -> turns::Turn {
+        in_words(self.worker.turn(tasks, &self.pulse))
+    }
+}
+
+fn in_words(turn: flockwork::Result<Turn>) -> turns::Turn {
+    match turn.expect("a turn") {
+        Turn::Worked(_) | Turn::Superseded(_) | Turn::Missed => turns::Turn::Ready,
+        Turn::Idle | Turn::Paused => turns::Turn::Wait(Duration::from_secs(1)),
+        Turn::Ended(_) | Turn::Leave => turns::Turn::Done,
     }
 }
 
