@@ -175,3 +175,20 @@ fn fewer_errors_than_the_limit_change_no_byte() {
     let _ = run.until_its_end(|_, _| {});
     bench::assert_finished(&run.disk.state(), SIZE, "three errors of every task");
 }
+
+/// The coordinator died between publishing and the end, and then the record of what it published was damaged: outputs are never replaced, so this
+/// needs a person. (No byte is wrong, and it does not go on for ever.)
+#[test]
+fn a_reduce_record_damaged_between_publishing_and_the_end_fails_the_job_and_says_what_to_do() {
+    let (mut run, mut spoiled) = (Run::new(|_| {}), false);
+    let end = run.until_its_end(|disk, hand| {
+        let done = disk.state().children("done").into_iter().find(|entry| entry.name.starts_with("reduce-00000"));
+        if let Some(entry) = done.filter(|_| !spoiled) {
+            hand.link(&format!("output/.attempts/{}", entry.name), "output/mr-out-00000").expect("link");
+            spoil(hand, &format!("done/{}", entry.name), Some(b"rubbish"));
+            spoiled = true;
+        }
+    });
+    assert_eq!(end.outcome, Outcome::Failed);
+    assert!(end.error.as_deref().is_some_and(|text| text.contains("move it away, then `flockwork retry`")), "{:?}", end.error);
+}
