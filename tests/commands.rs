@@ -160,7 +160,7 @@ fn a_failed_job_is_tried_again_from_where_it_failed() {
     farm.ok(&["submit", "wc", "books", "--job", "job"]);
     farm.write("job/output/mr-out-00003", "somebody's\n");
     let run = ["run", "wc", "books", "--job", "job"];
-    farm.run(&run).fails_saying(1, &["mr-out-00003 is no file of this job's", "then `flockwork retry`"]);
+    farm.run(&run).fails_saying(1, &["mr-out-00003 is of none of this job's done attempts", "then `flockwork retry`"]);
     assert_eq!(farm.read("job/output/mr-out-00003"), b"somebody's\n", "never replaced");
     let done = farm.names("job/done");
     std::fs::remove_file(farm.path("job/output/mr-out-00003")).expect("moved away");

@@ -41,7 +41,7 @@ fn slots_and_coordinators_killed_all_the_time_change_nothing() {
     let (mut kills, mut turn) = (0, 0_usize);
     farm.wait_for("the job ends although all are killed all the time", || {
         turn += 1;
-        match turn % 16 {
+        match turn % 32 {
             // A coordinator must live for longer than a lease to see that a claim it has found is silent.
             0 => leader.kill_alone(),
             3 | 8 | 13 => workers[turn % 3].kill_alone(),
@@ -56,7 +56,7 @@ fn slots_and_coordinators_killed_all_the_time_change_nothing() {
         if leader.look().is_some() && !farm.has("job/phase/finished") {
             leader = coordinator(&farm);
         }
-        std::thread::sleep(Duration::from_millis(250));
+        std::thread::sleep(Duration::from_millis(120));
         farm.has("job/phase/finished").then_some(())
     });
     coordinator(&farm).ends_with(0);

@@ -189,7 +189,7 @@ impl Coordinator {
                 }
                 Published::Foreign(path) => {
                     let error = format!(
-                        "{} is no file of this job's, and outputs are never replaced: move it away, then `flockwork retry`",
+                        "{} is of none of this job's done attempts, and outputs are never replaced: move it away, then `flockwork retry`",
                         self.root.join(path).display()
                     );
                     return self.decide(snapshot, Decision::failed(error, Vec::new()), &[]);

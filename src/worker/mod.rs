@@ -17,11 +17,12 @@ use crate::data::{Failure, Made};
 use crate::disk::rename::is_gone;
 use crate::disk::{Disk, fresh};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{AttemptId, ClaimName, WorkerName};
+use crate::ids::{AttemptId, ClaimName, Phase, TaskId, WorkerName};
 use crate::job::claim::{Claim, Claimer, Commit, Manners, Refusal, Tried};
 use crate::job::end::{self, End};
 use crate::job::layout::{self, PHASE, State};
 use crate::job::log::Log;
+use crate::job::plan::Plan;
 use crate::job::record::TaskError;
 use crate::job::spec::Spec;
 
@@ -70,6 +71,8 @@ pub struct Worker {
     missed: BTreeSet<AttemptId>,
     chance: u64,
     looks: Looks,
+    /// How many map tasks the plan has, once it has been read.
+    maps: Option<u32>,
     log: Log,
 }
 
@@ -79,6 +82,7 @@ struct Looks {
     root: Option<i128>,
     phase: Option<i128>,
     turns: u32,
+    at: Duration,
     paused: bool,
 }
 
@@ -101,6 +105,8 @@ pub enum Turn {
     Leave,
 }
 
+/// A long list of candidates is no reason not to see that the job was paused.
+const CONTROL_PERIOD: Duration = Duration::from_secs(1);
 /// While it waits, a worker looks at everything anew after this many turns, whatever the stamps say.
 const TURNS_PER_FULL_LOOK: u32 = 8;
 
@@ -109,7 +115,7 @@ impl Worker {
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, spec: Spec, name: WorkerName, chance: u64, log: Log) -> Worker {
         let claimer = Claimer::new(name);
         let (candidates, refused, missed) = (Vec::new(), HashMap::new(), BTreeSet::new());
-        Worker { disk, root, spec, claimer, candidates, refused, missed, chance, looks: Looks::default(), log }
+        Worker { disk, root, spec, claimer, candidates, refused, missed, chance, looks: Looks::default(), maps: None, log }
     }
 
     /// The worker's name.
@@ -121,6 +127,12 @@ impl Worker {
     pub fn turn(&mut self, tasks: &mut dyn Tasks, pulse: &dyn Pulse) -> Result<Turn> {
         if pulse.is_leaving() {
             return Ok(Turn::Leave);
+        }
+        if self.disk.now().saturating_sub(self.looks.at) > CONTROL_PERIOD {
+            self.look_at_control()?;
+            if self.looks.paused {
+                self.candidates.clear();
+            }
         }
         let Some(attempt) = self.candidates.pop() else { return self.look_around() };
         match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
@@ -157,7 +169,13 @@ impl Worker {
             return Ok(self.look_for_end()?.unwrap_or(Turn::Paused));
         }
         let listed = self.disk.list(State::Pending.dir()).map_err(|error| self.unreadable(error))?;
-        let free: BTreeSet<AttemptId> = listed.iter().filter(|entry| entry.is_file).filter_map(|entry| entry.name.parse().ok()).collect();
+        let mut free: BTreeSet<AttemptId> =
+            listed.iter().filter(|entry| entry.is_file).filter_map(|entry| entry.name.parse().ok()).collect();
+        if !free.is_empty() {
+            self.read_shape()?;
+            // A task that the plan does not have is foreign, however well its name is formed.
+            free.retain(|attempt| self.has(attempt.task));
+        }
         self.refused.retain(|attempt, _| free.contains(attempt));
         self.missed.retain(|attempt| free.contains(attempt));
         let hopeless = self.missed.len() == free.len();
@@ -176,9 +194,24 @@ impl Worker {
         Ok(Turn::Missed)
     }
 
+    fn read_shape(&mut self) -> Result<()> {
+        if self.maps.is_none() {
+            self.maps = Plan::map(&*self.disk, &self.root)?.map(|plan| plan.head().maps);
+        }
+        Ok(())
+    }
+
+    fn has(&self, task: TaskId) -> bool {
+        match task.phase {
+            Phase::Map => self.maps.is_none_or(|maps| task.number < maps),
+            Phase::Reduce => task.number < self.spec.ask.reduces,
+        }
+    }
+
     fn look_at_control(&mut self) -> Result<()> {
         let stamp = self.disk.look(".").map_err(|error| self.unreadable(error))?.stamp;
         self.looks.turns = self.looks.turns.wrapping_add(1);
+        self.looks.at = self.disk.now();
         if self.looks.root != Some(stamp) || self.looks.turns.is_multiple_of(TURNS_PER_FULL_LOOK) {
             let entries = self.disk.list(".").map_err(|error| self.unreadable(error))?;
             self.looks.paused = entries.iter().any(|entry| entry.name == layout::PAUSE);

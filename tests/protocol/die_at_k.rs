@@ -72,24 +72,33 @@ fn a_job_without_deaths_ends_with_the_right_bytes() {
     (0..20).for_each(|seed| _ = run(Deaths::default(), seed, Weather::default()));
 }
 
+/// Schedules in which the deaths are tried.
+const SEEDS: std::ops::Range<u64> = 0..10;
+
 #[test]
 fn a_worker_killed_at_any_disk_call_changes_no_byte() {
-    let (calls, _) = run(Deaths::default(), 1, Weather::default());
-    assert!(calls > 40, "the victim did its share: {calls} calls");
-    (1..=calls).for_each(|k| _ = run(Deaths { worker: Some(k), ..Deaths::default() }, 1, Weather::default()));
+    for seed in SEEDS {
+        let (calls, _) = run(Deaths::default(), seed, Weather::default());
+        assert!(calls > 20, "the victim did its share: {calls} calls");
+        (1..=calls).for_each(|k| _ = run(Deaths { worker: Some(k), ..Deaths::default() }, seed, Weather::default()));
+    }
 }
 
 #[test]
 fn a_coordinator_killed_at_any_disk_call_changes_no_byte() {
-    let (_, calls) = run(Deaths::default(), 1, Weather::default());
-    assert!(calls > 100, "{calls} calls");
-    (1..=calls).for_each(|k| _ = run(Deaths { coordinator: Some(k), ..Deaths::default() }, 1, Weather::default()));
+    for seed in SEEDS {
+        let (_, calls) = run(Deaths::default(), seed, Weather::default());
+        assert!(calls > 100, "{calls} calls");
+        (1..=calls).for_each(|k| _ = run(Deaths { coordinator: Some(k), ..Deaths::default() }, seed, Weather::default()));
+    }
 }
 
 #[test]
 fn both_killed_at_any_disk_call_and_replies_lost_change_no_byte() {
-    let (worker, coordinator) = run(Deaths::default(), 2, LOSSES);
-    for k in 1..=coordinator {
-        run(Deaths { worker: Some(1 + k * 7 % worker), coordinator: Some(k) }, 2, LOSSES);
+    for seed in SEEDS {
+        let (worker, coordinator) = run(Deaths::default(), seed, LOSSES);
+        for k in 1..=coordinator {
+            run(Deaths { worker: Some(1 + k * 7 % worker), coordinator: Some(k) }, seed, LOSSES);
+        }
     }
 }
