@@ -28,3 +28,6 @@ mod commands;
 
 /// A user's own program has the whole command line.
 mod own_program;
+
+/// The README's scripts, as printed.
+mod readme;
