@@ -120,7 +120,7 @@ impl Error {
     }
 }
 
-/// True for ENOSPC, EDQUOT and EROFS: a full disk or quota is nobody's error (design: wait, then go on).
+/// True for ENOSPC, EDQUOT and EROFS: a full disk or quota is nobody's error, so whoever meets it waits and then goes on.
 pub fn is_no_room(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)

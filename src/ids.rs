@@ -1,7 +1,7 @@
 //! Names, and nothing but names: `map-00042`, `map-00042.a1`, `node7.4121.k3f`, `map-00042.a1@node7.4121.k3f`.
 //!
 //! Every name is one grammar, written by `Display` and read back by `FromStr`; the round trip is tested. A name that does
-//! not parse is foreign: it is left alone and reported. No name is ever used twice (design, law 3), so a name alone
+//! not parse is foreign: it is left alone and reported. No name is ever used twice, so a name alone
 //! tells who did what in which attempt, and an old process can never touch a new attempt's files.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// The two kinds of task of a MapReduce job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// Reads one split, writes one shuffle file (or one per partition).
+    /// Reads one split, writes one shuffle file per partition.
     Map,
     /// Reads one partition of every shuffle file, writes one output file.
     Reduce,

@@ -124,6 +124,11 @@ pub fn holds(root: &Path) -> Result<Holds> {
     let entries = match RealDisk::at(root).list(".") {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Holds::NoJobYet),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            let error =
+                Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root).because("it is a file, or lies in one");
+            return Err(error.advise("name a folder"));
+        }
         Err(error) => return Err(Error::io("cannot use as a job's directory", root, error)),
     };
     if entries.iter().any(|entry| entry.name == JOB_JSON) {
@@ -147,7 +152,7 @@ fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
         return Ok(());
     }
     let error = Error::new(ErrorKind::NotThisJob, "another job lies in").on(root).because(differs.join("; "));
-    Err(error.advise("run it with the same words to go on with it, or choose another --job"))
+    Err(error.advise("give the same options to go on with that job, or choose another --job"))
 }
 
 fn output_dir(typed: &Path, root: &Path) -> Result<String> {

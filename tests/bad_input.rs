@@ -123,7 +123,8 @@ fn a_folder_with_another_job_is_refused_and_left_alone() {
     farm.ok(&["run", "wc", "a", "--job", "job"]);
     let before = tree(&farm, "job");
     farm.run(&["run", "wc", "b", "--job", "job"]).fails_saying(1, &["another job lies in job", "its inputs is [\"a\"], not [\"b\"]"]);
-    farm.run(&["submit", "wc", "a", "-r", "3", "--job", "job"]).fails_saying(1, &["another job lies in job", "its reduces is 10, not 3"]);
+    farm.run(&["submit", "wc", "a", "-r", "3", "--job", "job"])
+        .fails_saying(1, &["another job lies in job", "its reduces is 10, not 3", "the same options"]);
     farm.run(&["run", "indexer", "a", "--job", "job"]).fails_saying(1, &["its app is \"wc\", not \"indexer\""]);
     assert_eq!(tree(&farm, "job"), before);
 }

@@ -38,7 +38,7 @@ pub(super) struct JobArgs {
     /// A map task per so many lines instead
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub split_lines: Option<u64>,
-    /// How shuffle files are written: json, the lab's readable form
+    /// How shuffle files are written: json, lines that people and jq can read; there is no other yet
     #[arg(long, default_value = "json", value_parser = parse_form, value_name = "FORM")]
     pub shuffle: ShuffleForm,
     /// How long a silent claim is believed; at least 1s

@@ -17,7 +17,8 @@ use crate::planner::{self, Planned};
 
 #[derive(clap::Args)]
 #[command(after_help = "Any number may run: one leads, the others stand by and take over.\n\
-                        Exit: 0 the job finished; 1 it failed or was cancelled; 130 interrupted (start it again at any time).")]
+                        Exit: 0 the job finished; 1 it failed or was cancelled; 130 interrupted (start it again at any time).\n\
+                        Example: flockwork coordinator /mnt/share/count --quiet &")]
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,

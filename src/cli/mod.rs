@@ -36,7 +36,7 @@ mod verify_tests;
 mod wait;
 mod worker;
 
-/// MapReduce and task farming over one shared directory: no server, no port, survives crashes.
+/// MapReduce over one shared directory: no server, no port, survives crashes.
 #[derive(Parser)]
 #[command(name = "flockwork", version, max_term_width = 110, arg_required_else_help = true, subcommand_required = true)]
 #[command(after_help = "Example: flockwork run wc books/*.txt\nA job's directory says everything: ls JOB/pending JOB/claimed JOB/done")]
@@ -61,7 +61,7 @@ enum Command {
     Wait(wait::Args),
     /// The outputs, in order, on stdout
     Cat(cat::Args),
-    /// Check every law and checksum on a job's directory
+    /// Check the names, records and checksums in a job's directory
     Verify(verify::Args),
     /// Let no further task begin
     Pause(control::PauseArgs),
@@ -69,11 +69,11 @@ enum Command {
     Resume(control::ResumeArgs),
     /// End a job now, without a result
     Cancel(control::CancelArgs),
-    /// Give a failed job's tasks another chance
+    /// Give a failed or cancelled job another chance
     Retry(retry::Args),
     /// Remove an ended job's shuffle data, or the whole job
     Clean(clean::Args),
-    /// The same job in one thread, without a directory: the oracle
+    /// The same job in one thread, without a directory: to compare with
     Sequential(sequential::Args),
     /// The apps this program knows, and their options
     Apps(app_list::Args),

@@ -56,7 +56,10 @@ impl Progress {
         let done = views.iter().filter(|view| !view.done.is_empty()).count();
         let running: usize = views.iter().filter(|view| view.done.is_empty()).map(|view| view.claimed.len()).sum();
         let errors: usize = snapshot.tasks().map(|(_, view): (_, &TaskView)| view.failed.len()).sum();
-        let mut text = format!("{running} running, {} workers", snapshot.workers.len());
+        let mut text = match snapshot.workers.len() {
+            1 => format!("{running} running, 1 worker"),
+            workers => format!("{running} running, {workers} workers"),
+        };
         if errors > 0 {
             text += &format!(", {errors} errors");
         }

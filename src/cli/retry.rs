@@ -22,7 +22,7 @@ const RETRIES_MAX: u32 = 100_000;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "What was done stays done. Needs a coordinator and workers again: `flockwork coordinator JOB`, `flockwork worker JOB`,\n\
+    after_help = "What was done stays done. Needs a coordinator and workers again: `flockwork coordinator JOB`, `flockwork worker JOB`, \
                         or the same `flockwork run ... --job JOB` as before."
 )]
 pub(super) struct Args {

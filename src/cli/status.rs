@@ -13,7 +13,7 @@ use crate::eyes::status;
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,
-    /// One JSON object on stdout; its fields stay under `\"version\": 1`
+    /// One JSON object on stdout; its fields stay under `"version": 1`
     #[arg(long)]
     json: bool,
 }

@@ -23,7 +23,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exit: 0 the job finished; 1 it failed, was cancelled or removed, or the time is up; 130 interrupted (the job goes on)."
+    after_help = "Exit: 0 the job finished; 1 it failed, was cancelled or removed, or the time is up; 130 interrupted (the job goes on).\n\
+                  Example: flockwork wait count && flockwork cat count"
 )]
 pub(super) struct Args {
     /// The job's directory

@@ -126,7 +126,8 @@ pub fn make(apps: &[AppEntry], name: &str, options: &Options) -> crate::Result<B
     let Some(entry) = apps.iter().find(|entry| entry.name == name) else {
         let known: Vec<&str> = apps.iter().map(|entry| entry.name).collect();
         let error = crate::Error::new(crate::ErrorKind::Usage, format!("no app is called `{name}`"));
-        return Err(error.advise(format!("this program knows: {}", known.join(", "))));
+        let order = if name.contains(['/', '.', '*']) { "; the app comes first, then the inputs" } else { "" };
+        return Err(error.advise(format!("this program knows: {}{order}", known.join(", "))));
     };
     if let Some(key) = options.0.keys().find(|key| entry.options.iter().all(|option| option.key != key.as_str())) {
         let known: Vec<&str> = entry.options.iter().map(|option| option.key.as_ref()).collect();

@@ -1,6 +1,6 @@
 //! What one client believes about the shared directory, and until when.
 //!
-//! As measured (nfs.md, 3 and 4; law 2): a listing may be an old one until the client *changes* the directory itself; a name may be believed absent,
+//! As measured on NFS 3 and 4: a listing may be an old one until the client *changes* the directory itself; a name may be believed absent,
 //! or to be the file it was, until the client *opens* the directory (which a wrong listing can make useless, unless it changed it before).
 
 use std::collections::{BTreeMap, BTreeSet};
