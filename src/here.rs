@@ -34,6 +34,11 @@ pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// This run of this machine's kernel: two processes that say the same share their locks. `None` where it cannot be told.
+pub fn boot() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+}
+
 /// The user this process runs as.
 pub fn uid() -> u32 {
     rustix::process::getuid().as_raw()

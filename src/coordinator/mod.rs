@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::data::Made;
 use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::disk::rename::is_gone;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClaimName, WorkerName};
 use crate::job::layout::{self, PHASE};
 use crate::job::log::Log;
@@ -82,6 +83,18 @@ impl Coordinator {
 
     /// One round: look, plan, do. `stale` are the claims that have been silent for a lease, or whose worker is known to be dead.
     pub fn tick(&mut self, stale: &BTreeSet<ClaimName>) -> Result<Tick> {
+        self.round(stale).map_err(|error| {
+            // A name that is gone is one thing, a job that is gone another: waiting would not help.
+            let gone = error.is_not_found() && self.disk.look(".").is_err_and(|error| is_gone(&error));
+            if gone {
+                Error::new(ErrorKind::Vanished, "no job any more in").on(&self.root).advise("it was removed while it ran")
+            } else {
+                error
+            }
+        })
+    }
+
+    fn round(&mut self, stale: &BTreeSet<ClaimName>) -> Result<Tick> {
         self.touch_when_due()?;
         let mut snapshot = self.look(Belief::Glance)?;
         let mut actions = self.plan(&snapshot, stale);
@@ -129,12 +142,7 @@ impl Coordinator {
     }
 
     fn unreadable(&self, error: std::io::Error) -> Error {
-        let kind = error.kind();
-        let error = Error::io("cannot list the job", &self.root, error);
-        match kind {
-            std::io::ErrorKind::NotFound => error.of_kind(crate::ErrorKind::Vanished).advise("the job directory was removed while it ran"),
-            _ => error,
-        }
+        Error::io("cannot list the job", &self.root, error)
     }
 
     fn phase_changed(&mut self) {

@@ -2,15 +2,18 @@
 //!
 //! A worker holds a lock on its `workers/` file for life. A prober that has *itself* found that lock taken, and then finds it free, knows that the
 //! process is gone: at once on its own host; elsewhere only after two missed beats, because a restarted NFSv3 server forgets locks. Where locks are
-//! local or broken the lock is never found taken, and nothing is concluded. A lock taken by the probe itself is let go at once; the worker took
+//! local or broken the lock is never found taken, and nothing is concluded. A worker of the prober's own kernel whose lock is free at the first probe died
+//! before anybody looked, if its file says that it was locked: the file was, before it had a name. A lock taken by the probe itself is let go at once; the worker took
 //! its own before the file had a name, so it cannot be disturbed. Cost: OPEN, LOCK, CLOSE per probe.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::disk::{Disk, Lock, Soon};
+use crate::here;
 use crate::ids::WorkerName;
 use crate::job::layout;
+use crate::job::register::Presence;
 
 /// A probe that hangs longer proves nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -47,6 +50,7 @@ impl Probes {
         };
         let now = match (seen, lock) {
             (_, Lock::Refused) => Seen::Taken,
+            (None, Lock::Taken) if died_young(disk, worker) => Seen::Dead,
             (Some(Seen::Taken), Lock::Taken) => Seen::Dead,
             (Some(Seen::Taken), Lock::Broken) => Seen::Taken,
             (_, Lock::Taken | Lock::Broken) => Seen::Nothing,
@@ -59,4 +63,11 @@ impl Probes {
     pub fn keep(&mut self, listed: &std::collections::BTreeSet<WorkerName>) {
         self.seen.retain(|worker, _| listed.contains(worker));
     }
+}
+
+/// True if the free lock of a worker never probed before was once taken, by a process of this very kernel.
+fn died_young(disk: &dyn Disk, worker: &WorkerName) -> bool {
+    let boot = here::boot();
+    let about = Presence::last_words(disk, worker);
+    about.is_some_and(|about| about.lock == "taken" && about.boot.is_some() && about.boot == boot)
 }

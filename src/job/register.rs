@@ -13,6 +13,9 @@ use crate::disk::rename::is_gone;
 use crate::disk::{Disk, Flush, Hold, Lock};
 use crate::ids::WorkerName;
 
+/// Largest file of a worker that is read, in bytes.
+const ABOUT_BYTES_MAX: u64 = 64 << 10;
+
 /// What a worker says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
@@ -26,6 +29,8 @@ pub struct About {
     pub version: String,
     /// `taken` if the file could be locked, `broken` if this mount has no locks.
     pub lock: String,
+    /// Which run of which kernel it is a process of; see [`crate::here::boot`].
+    pub boot: Option<String>,
     /// When it started, by its own clock; for people.
     pub since: String,
 }
@@ -51,6 +56,7 @@ impl Presence {
             uid,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             lock: lock.to_owned(),
+            boot: crate::here::boot(),
             since: crate::units::stamp_utc(),
         };
         let mut bytes = serde_json::to_vec(&about).expect("string keys only");
@@ -63,6 +69,12 @@ impl Presence {
             Err(error) if !is_gone(&error) => Err(error),
             _ => Ok(Presence { path, _hold: hold }),
         }
+    }
+
+    /// What a dead worker said of itself; `None` if that cannot be read.
+    pub fn last_words(disk: &dyn Disk, name: &WorkerName) -> Option<About> {
+        let bytes = disk.read(&layout::worker(name), ABOUT_BYTES_MAX).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// Takes the worker out of the listing; its claims must have ended.
