@@ -135,10 +135,12 @@ impl Shared {
         }
         let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
         let mut command = Command::new(&program);
-        command.arg("slot").arg(&self.job).arg("--parent").arg(std::process::id().to_string()).stdin(Stdio::null());
+        command.arg("slot").arg("--parent").arg(std::process::id().to_string()).stdin(Stdio::null());
         if self.voice == Voice::Quiet {
             command.arg("--quiet");
         }
+        // A folder may be called like a flag.
+        command.arg("--").arg(&self.job);
         let child = command.spawn().map_err(|error| Error::io("cannot start a worker with", program, error))?;
         state.pids.push(child.id());
         Ok(Some(child))
