@@ -9,6 +9,7 @@ use super::plan::Ending;
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::ids::TaskFile;
+use crate::job::end::END_BYTES_MAX;
 use crate::job::layout::{PHASE, State};
 use crate::job::record::{self, Ended, RECORD_BYTES_MAX, TaskError};
 use crate::job::snapshot::Snapshot;
@@ -39,7 +40,11 @@ impl Ledger {
                 continue;
             }
             let path = format!("{PHASE}/{name}");
-            let bytes = disk.read(&path, u64::MAX).map_err(|error| crate::Error::io("cannot read", root.join(&path), error))?;
+            let bytes = match disk.read(&path, END_BYTES_MAX) {
+                Ok(bytes) => bytes,
+                Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::InvalidData => Vec::new(),
+                Err(error) => return Err(crate::Error::io("cannot read", root.join(&path), error)),
+            };
             // A retried end that was damaged blames nobody: then its attempts count on, and the job fails again rather than for ever.
             if let Ok(end) = serde_json::from_slice::<crate::job::end::End>(&bytes) {
                 self.blamed.extend(end.blames);
