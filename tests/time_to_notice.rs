@@ -54,3 +54,18 @@ fn a_killed_slot_on_the_coordinators_host_is_noticed_within_a_second() {
     assert!(expired - died < 1.0, "taken back after {:.2} s", expired - died);
     assert!(issued - died < 1.0, "issued again after {:.2} s", issued - died);
 }
+
+#[test]
+fn a_silent_claim_is_taken_back_though_somebody_removed_the_coordinators_lock() {
+    let farm = Farm::new();
+    farm.write("in", "word\n");
+    farm.ok(&["submit", "jobcount", "in", "--job", "job", "-r", "1", "--lease", "1s"]);
+    farm.start(&["coordinator", "job"]);
+    farm.start(&["worker", "job", "--slots", "1"]);
+    farm.wait_for_names("job/markers", 1);
+    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    std::fs::remove_file(farm.path("job/coordinator.lock")).expect("the lock is there");
+    assert!(farm.signal_slot(&claim, Signal::STOP), "the slot lives");
+    second_issued(&farm);
+    assert!(farm.has("job/coordinator.lock"), "it is made anew");
+}

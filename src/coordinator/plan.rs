@@ -173,6 +173,8 @@ fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Option<Action> {
         }
     } else if lost >= facts.max_lost as usize {
         format!("{task} was lost {lost} times without a result: its workers died, or fell silent for a lease, while they worked on it")
+    } else if view.highest == u32::MAX {
+        format!("{task} can have no further attempt: a file bears its highest possible number; move it away, then `flockwork retry`")
     } else {
         return None;
     };

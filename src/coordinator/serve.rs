@@ -74,7 +74,9 @@ pub fn serve(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, te
         let (shared, over, waker) = (Arc::clone(&shared), Arc::clone(&over), watch.waker());
         let leases = Leases::new(spec.lease());
         let beat = spec.beat();
-        std::thread::spawn(move || Sentry { disk, host: name, leases, probes: Probes::default(), beat, shared, over, waker }.run())
+        std::thread::spawn(move || {
+            Sentry { disk, host: name, leases, probes: Probes::default(), beat, shared, over, waker, lock: None }.run()
+        })
     };
     let end = lead(coordinator, watch, stop, &shared, sentry.thread(), tell);
     over.store(true, Relaxed);
@@ -234,6 +236,8 @@ struct Sentry {
     shared: Shared,
     over: Arc<AtomicBool>,
     waker: Waker,
+    /// The lock made anew, where somebody removed `coordinator.lock`.
+    lock: Option<Box<dyn Hold>>,
 }
 
 impl Sentry {
@@ -253,7 +257,14 @@ impl Sentry {
     fn look(&mut self) {
         let Ok(entries) = self.disk.list(State::Claimed.dir()) else { return };
         let claims: Vec<ClaimName> = entries.iter().filter_map(|entry| entry.name.parse().ok()).collect();
-        if self.leases.look(&*self.disk, &claims).is_err() {
+        if let Err(error) = self.leases.look(&*self.disk, &claims) {
+            // Without the file no touch would ever come back, and no lease would ever end.
+            if is_gone(&error)
+                && let Ok((hold, _)) = open_lock(&*self.disk)
+            {
+                let _ = hold.try_lock();
+                self.lock = Some(hold);
+            }
             return;
         }
         let silent: BTreeSet<ClaimName> = self.leases.stale().cloned().collect();

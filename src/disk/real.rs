@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, OFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
 
 use super::patience::{self, Hanging};
+use super::rename::is_gone;
 use super::{Disk, Entry, Flush, Hold, Lock, Look, Soon};
 
 /// Temporary files begin with this; the dot keeps them out of every listing.
@@ -83,8 +84,14 @@ impl Disk for RealDisk {
         for entry in std::fs::read_dir(self.path(dir))? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
-                entries.push(Entry { name, is_file: entry.file_type()?.is_file() });
+            if name.starts_with('.') {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) => entries.push(Entry { name, is_file: kind.is_file() }),
+                // Where a listing does not say what a name is (NFSv3 READDIR, some XFS), std asks for it: it has moved on meanwhile.
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(entries)

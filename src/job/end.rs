@@ -10,7 +10,7 @@ use crate::disk::{Disk, create};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Largest end that is read, in bytes.
-const END_BYTES_MAX: u64 = 256 << 20;
+pub const END_BYTES_MAX: u64 = 256 << 20;
 
 /// How the job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -292,6 +292,11 @@ impl Worker {
             if control.is_cancelled() || self.disk.look(".").is_err_and(|error| is_gone(&error)) {
                 return Commit::Superseded;
             }
+            if pulse.is_leaving() {
+                // Where it cannot be given back either, its lease ends without us.
+                let _ = held.give_back(&*self.disk);
+                return Commit::Superseded;
+            }
             claim = held;
             pulse.trouble(&text);
         }

@@ -134,11 +134,15 @@ impl Shared {
             return Ok(None);
         }
         let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
-        let mut command = Command::new(&program);
-        command.arg("slot").arg(&self.job).arg("--parent").arg(std::process::id().to_string()).stdin(Stdio::null());
+        // A program that was replaced or removed while it runs (an upgrade) is still to be had under this name.
+        let found = if program.is_file() { program.as_path() } else { Path::new("/proc/self/exe") };
+        let mut command = Command::new(found);
+        command.arg("slot").arg("--parent").arg(std::process::id().to_string()).stdin(Stdio::null());
         if self.voice == Voice::Quiet {
             command.arg("--quiet");
         }
+        // A folder may be called like a flag.
+        command.arg("--").arg(&self.job);
         let child = command.spawn().map_err(|error| Error::io("cannot start a worker with", program, error))?;
         state.pids.push(child.id());
         Ok(Some(child))
