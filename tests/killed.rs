@@ -35,34 +35,48 @@ fn data_of(farm: &Farm, claim: &str) -> Vec<String> {
 fn slots_and_coordinators_killed_all_the_time_change_nothing() {
     let farm = Farm::with_books();
     let oracle = farm.sequential("wc", &["books"]);
+    // On an idle machine one job may be over before anybody was met in mid-task: then another is weathered.
+    let mut kills = 0;
+    for _ in 0..10 {
+        kills += storm(&farm);
+        farm.finished_with("job", &oracle);
+        if kills >= 3 {
+            assert!(!farm.names("job/expired").is_empty(), "the killed lost their claims");
+            return;
+        }
+        std::fs::remove_dir_all(farm.path("job")).expect("removed");
+    }
+    panic!("only {kills} slots could be killed in the middle of their tasks");
+}
+
+/// Leads a job to its end while everybody is killed; how many were met in mid-task.
+fn storm(farm: &Farm) -> usize {
     farm.ok(&MANY);
-    let mut workers: Vec<_> = (0..3).map(|_| worker(&farm)).collect();
-    let mut leader = coordinator(&farm);
+    let mut workers: Vec<_> = (0..3).map(|_| worker(farm)).collect();
+    let mut leader = coordinator(farm);
     let (mut kills, mut turn) = (0, 0_usize);
     farm.wait_for("the job ends although all are killed all the time", || {
         turn += 1;
-        match turn % 32 {
-            // A coordinator must live for longer than a lease to see that a claim it has found is silent.
-            0 => leader.kill_alone(),
-            3 | 8 | 13 => workers[turn % 3].kill_alone(),
+        match turn % 16 {
+            4 | 12 => leader.kill_alone(),
+            7 => workers[turn % 3].kill_alone(),
             _ => {
                 let claims = farm.names("job/claimed");
                 kills += usize::from(claims.get(turn % claims.len().max(1)).is_some_and(|claim| farm.signal_slot(claim, Signal::KILL)));
             }
         }
         for worker_ in workers.iter_mut().filter(|worker| worker.look().is_some()) {
-            *worker_ = worker(&farm);
+            *worker_ = worker(farm);
         }
         if leader.look().is_some() && !farm.has("job/phase/finished") {
-            leader = coordinator(&farm);
+            leader = coordinator(farm);
         }
         std::thread::sleep(Duration::from_millis(120));
         farm.has("job/phase/finished").then_some(())
     });
-    coordinator(&farm).ends_with(0);
-    farm.finished_with("job", &oracle);
-    assert!(kills >= 3, "slots were killed in the middle of their tasks: {kills}");
-    assert!(!farm.names("job/expired").is_empty(), "and lost their claims");
+    coordinator(farm).ends_with(0);
+    workers.iter().for_each(|worker| _ = worker.wait());
+    kills
 }
 
 #[test]

@@ -12,12 +12,12 @@ use crate::coordinator::serve::{self, News};
 use crate::disk::watch::Watch;
 use crate::engine::AppEntry;
 use crate::error::{Error, Result};
-use crate::job::end::{self, End, Outcome};
+use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::layout::{PHASE, State, WORKERS};
 use crate::planner;
 use crate::units::{show_size, show_time};
 use crate::worker::slot::Voice;
-use crate::worker::supervisor::Supervisor;
+use crate::worker::supervisor::{Outcome, Supervisor};
 
 #[derive(clap::Args)]
 #[command(after_help = "The same command with the same --job goes on where it stopped. Others may join with `flockwork worker JOB`.\n\
@@ -68,10 +68,9 @@ pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
         leash.leave();
     }
     progress.clear();
-    if let Some(supervisor) = supervisor {
-        supervisor.wait()?;
-    }
+    let slots_ended = supervisor.map_or(Ok(Outcome::Ended), Supervisor::wait);
     let Some(end) = end? else {
+        slots_ended?;
         eprintln!("flockwork: interrupted; the job stays in {}: the same command with --job {0} goes on with it", root.display());
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
@@ -121,8 +120,8 @@ pub(super) fn on_signals(act: impl Fn(u32) + Send + 'static) -> Result<()> {
 /// The exit status of a job's end.
 pub(super) fn exit_of(end: &End) -> ExitCode {
     match end.outcome {
-        Outcome::Finished => ExitCode::SUCCESS,
-        Outcome::Failed | Outcome::Cancelled => ExitCode::from(super::FAILED),
+        JobOutcome::Finished => ExitCode::SUCCESS,
+        JobOutcome::Failed | JobOutcome::Cancelled => ExitCode::from(super::FAILED),
     }
 }
 
@@ -130,7 +129,7 @@ pub(super) fn exit_of(end: &End) -> ExitCode {
 pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) -> String {
     let root = root.display();
     match end.outcome {
-        Outcome::Finished => {
+        JobOutcome::Finished => {
             let elapsed = elapsed.map_or_else(|| "finished".to_owned(), |time| format!("finished in {}", show_time(time)));
             let bytes = end.outputs.iter().map(|output| output.len).sum();
             let mut text = format!(
@@ -146,12 +145,12 @@ pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) ->
             }
             text
         }
-        Outcome::Failed => {
+        JobOutcome::Failed => {
             let error = end.error.as_deref().unwrap_or("no reason is written down");
             format!(
                 "flockwork: the job in {root} failed: {error}\nflockwork: its attempts are in {root}/failed and {root}/expired; `flockwork retry {root}` gives it another chance\n"
             )
         }
-        Outcome::Cancelled => format!("flockwork: the job in {root} was cancelled; `flockwork retry {root}` lets it go on\n"),
+        JobOutcome::Cancelled => format!("flockwork: the job in {root} was cancelled; `flockwork retry {root}` lets it go on\n"),
     }
 }

@@ -129,15 +129,22 @@ fn what_is_left_over_after_the_end_is_found() {
 }
 
 #[test]
-fn a_claim_in_two_places_and_a_task_beyond_the_plan_are_found() {
+fn a_claim_in_two_places_is_found() {
     let bench = Bench::finished();
     let done = first(&bench, "done", "map-00000");
     std::fs::copy(bench.path(&done), bench.path(&done.replace("done", "expired"))).expect("copied");
     finds(&bench, "done/map-00000", "done and expired");
-    std::fs::write(bench.path("expired/map-00009.a1"), "").expect("written");
-    finds(&bench, "expired/map-00009.a1", "no task of the plan");
-    std::fs::write(bench.path("done/map-00002.a9"), "").expect("written");
-    finds(&bench, "done/map-00002.a9", "never comes to lie here");
+}
+
+#[test]
+fn what_is_foreign_is_noted_however_well_its_name_is_formed() {
+    let bench = Bench::finished();
+    for (path, what) in [("expired/map-00009.a1", "no task of the plan"), ("done/map-00002.a9", "comes to lie here")] {
+        std::fs::write(bench.path(path), "").expect("written");
+        let report = report(&bench);
+        assert!(report.faults.is_empty(), "{:#?}", report.faults);
+        assert!(report.notes.iter().any(|note| note.path == path && note.what.contains(what)), "{:#?}", report.notes);
+    }
 }
 
 #[test]

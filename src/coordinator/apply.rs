@@ -19,8 +19,6 @@ use crate::units::stamp_utc;
 
 /// An open that hangs longer is a dead machine's delegation: the next attempt goes out beside the claim.
 const OPEN_PATIENCE: Duration = Duration::from_secs(1);
-/// How often a claim that hung is tried again.
-const STUCK_RETRY: Duration = Duration::from_secs(10);
 
 /// How the job is to end.
 struct Decision {
@@ -71,17 +69,13 @@ impl Coordinator {
     }
 
     fn expire(&mut self, claim: &ClaimName, why: Ended) -> Result<()> {
-        let now = self.disk.now();
-        if self.stuck.get(claim).is_some_and(|since| now.saturating_sub(*since) < STUCK_RETRY) {
-            return Ok(());
-        }
         let from = layout::held(State::Claimed, claim);
         let fail = |error| Error::io("cannot take back", self.root.join(&from), error);
         let hold = match self.disk.open_soon(&from, OPEN_PATIENCE) {
             Ok(Soon::Back(hold)) => hold,
             Ok(Soon::Hanging) => {
                 // Renaming it now would stall every listing of claimed/ on this machine.
-                self.stuck.insert(claim.clone(), now);
+                self.stuck.insert(claim.clone(), self.disk.now());
                 self.log.event("stuck", &claim.to_string(), "its file hangs; the next attempt is issued beside it");
                 return Ok(());
             }

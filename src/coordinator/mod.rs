@@ -31,6 +31,8 @@ use plan::Facts;
 
 /// While something lies unclaimed in `pending/`, the directory is touched this often: one touch ends everybody's wrong listing.
 const TOUCH_PENDING: Duration = Duration::from_secs(3);
+/// How often a claim whose file hung is tried again.
+const STUCK_RETRY: Duration = Duration::from_secs(10);
 /// `phase/` is touched this long after each new file in it, for the same reason.
 const TOUCH_PHASE: Duration = Duration::from_secs(1);
 
@@ -103,6 +105,8 @@ impl Coordinator {
             actions = self.plan(&snapshot, stale);
         }
         let ended = actions.is_empty() && snapshot.phases.end;
+        // A claim that hung a moment ago would hang again: nothing to be done now, or the rounds would follow each other without rest.
+        actions.retain(|action| !self.is_stuck_for_now(action));
         let mut done = 0;
         for action in &actions {
             // What was seen too long ago may be long untrue; the next tick looks anew.
@@ -114,6 +118,11 @@ impl Coordinator {
         }
         self.touch_pending(&snapshot)?;
         Ok(Tick { snapshot, done, ended })
+    }
+
+    fn is_stuck_for_now(&self, action: &plan::Action) -> bool {
+        let plan::Action::Expire(claim, _) = action else { return false };
+        self.stuck.get(claim).is_some_and(|since| self.disk.now().saturating_sub(*since) < STUCK_RETRY)
     }
 
     /// The coordinator's name.

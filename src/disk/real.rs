@@ -168,7 +168,7 @@ impl Disk for RealDisk {
     }
 
     fn read_part(&self, path: &str, from: u64, len: usize) -> io::Result<Vec<u8>> {
-        let file = OpenOptions::new().read(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
+        let file = open_plain(&self.path(path))?;
         let mut bytes = vec![0; len];
         let mut filled = 0;
         while filled < len {
@@ -184,7 +184,7 @@ impl Disk for RealDisk {
     }
 
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let file = OpenOptions::new().read(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
+        let file = open_plain(&self.path(path))?;
         let mut bytes = Vec::new();
         // One byte more than allowed tells a file that is too long, whatever its length was said to be.
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -247,6 +247,20 @@ impl Hold for RealHold {
 
     fn flush(&mut self, flush: Flush) -> io::Result<()> {
         settle(&self.file, flush, self.mount)
+    }
+}
+
+/// Opens a plain file for reading: no link is followed, and a pipe under the name is refused where it would wait for its other end.
+fn open_plain(path: &Path) -> io::Result<File> {
+    let open = |flags| OpenOptions::new().read(true).custom_flags(bits(flags)).open(path);
+    let file = match open(OFlags::NOFOLLOW | OFlags::NONBLOCK) {
+        // The file is leased to a client of a server on this very machine: then it is a plain file, and worth the wait.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => open(OFlags::NOFOLLOW)?,
+        opened => opened?,
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")),
     }
 }
 

@@ -10,13 +10,15 @@ use crate::job::layout::{self, DIRS, SHUFFLE, State};
 use crate::job::snapshot::{Belief, Shape, Snapshot};
 
 impl Inspection<'_> {
-    /// What is not ours is noted; a task's name that the plan does not have, or in a folder where it cannot be, is a fault.
+    /// What is not ours is noted, however well its name is formed: it is left alone, and the job is none the worse for it.
     pub(super) fn check_foreign(&mut self, shape: Shape) -> io::Result<()> {
         for path in self.snapshot.foreign.clone() {
             let (dir, name) = path.split_once('/').unwrap_or((".", &path));
             match name.parse::<TaskFile>() {
-                Ok(file) if is_beyond(&file, shape) => self.report.fault(&path, "is of no task of the plan"),
-                Ok(file) if !may_lie_in(&file, dir) => self.report.fault(&path, "such a name never comes to lie here"),
+                Ok(file) if is_beyond(&file, shape) => self.report.note(&path, "is of no task of the plan; it is left alone"),
+                Ok(file) if !may_lie_in(&file, dir) => {
+                    self.report.note(&path, "no name of flockwork's comes to lie here; it is left alone")
+                }
                 Ok(_) => self.report.note(&path, "bears a task's name and is no plain file; it is left alone"),
                 Err(_) => self.report.note(&path, "is not flockwork's; it is left alone"),
             }
