@@ -49,6 +49,9 @@ pub type AppResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 pub enum Unit {
     /// One line without its newline (and without a carriage return before it).
     Lines,
+    /// Many whole lines at a time, their ends included: as many as the reader has in memory, so that an app which goes through bytes faster than
+    /// through lines need not be called for each. The app's answer must not depend on where one block ends and the next begins.
+    Blocks,
     /// One whole file; each file is a map task of its own.
     Files,
 }
@@ -56,10 +59,12 @@ pub enum Unit {
 /// One record as `map` sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// The line, or the whole file.
+    /// The line, the lines, or the whole file.
     pub bytes: &'a [u8],
     /// The file's name as the user typed it.
     pub file: &'a str,
+    /// Which of the job's files it is, counted from 0 in the order of the input.
+    pub file_number: u32,
     /// Where the record begins in the file, in bytes (of the unpacked content where the file is compressed).
     pub offset: u64,
 }

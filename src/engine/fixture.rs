@@ -43,7 +43,7 @@ pub(super) fn input_file(dir: &Path, name: &str, bytes: &[u8]) -> InputFile {
 /// A part of a file, its path absolute.
 pub(super) fn piece_of(file: &InputFile, from: u64, to: u64) -> Piece {
     let path = file.path.to_str().expect("UTF-8").to_owned();
-    Piece { name: file.name.clone(), path, from, to, len: file.len, mtime_ns: file.mtime_ns }
+    Piece { name: file.name.clone(), path, file: 0, from, to, len: file.len, mtime_ns: file.mtime_ns }
 }
 
 /// A job's directories and settings.
@@ -112,4 +112,17 @@ impl Bench<'_> {
         let counters = self.app.run_sequential(&whole, self.partitions, &mut out)?;
         Ok((out.into_inner(), counters))
     }
+}
+
+/// One gzip member.
+pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(content).expect("writing to memory");
+    packed.finish().expect("writing to memory")
+}
+
+/// One Zstandard frame, with a checksum.
+pub(super) fn zstd(content: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest)
 }

@@ -51,6 +51,7 @@ fn map_record<A: App>(app: &A, unit: Unit, record: Record<'_>, pairs: &mut Pairs
 pub(super) fn at_record(text: &str, unit: Unit, record: Record<'_>) -> String {
     match unit {
         Unit::Lines => format!("{text} (in the line at byte {} of {})", record.offset, record.file),
+        Unit::Blocks => format!("{text} (in the lines from byte {} of {})", record.offset, record.file),
         Unit::Files => format!("{text} (in {})", record.file),
     }
 }

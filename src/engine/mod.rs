@@ -1,5 +1,5 @@
 //! The data plane: inputs to splits, splits to shuffle files, shuffle files to output files. It knows no protocol: it is told where to read
-//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `map`, `shuffle_json`, `group`, `reduce`, `output`, `sequential`;
+//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `window`, `unpack`, `map`, `shuffle_json`, `group`, `reduce`, `output`, `sequential`;
 //! beneath them `draft` (a file not yet visible), `sum` (checksums), `guard` (panics), `counters`.
 //!
 //! Every attempt counts, beside what the app counts (an app's counter of one of these names adds to it):
@@ -33,6 +33,8 @@ pub mod split;
 pub mod sum;
 #[cfg(test)]
 mod tests;
+mod unpack;
+mod window;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -246,7 +246,15 @@ mod tests {
     use crate::disk::real::RealDisk;
 
     fn split(n: usize) -> Split {
-        let piece = Piece { name: "x".repeat(n % 97), path: "y".repeat(n * 7919 % 211), from: n as u64, to: n as u64, len: 0, mtime_ns: 0 };
+        let piece = Piece {
+            name: "x".repeat(n % 97),
+            path: "y".repeat(n * 7919 % 211),
+            file: 0,
+            from: n as u64,
+            to: n as u64,
+            len: 0,
+            mtime_ns: 0,
+        };
         Split { pieces: vec![piece; 1 + n % 3] }
     }
 
