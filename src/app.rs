@@ -56,6 +56,16 @@ pub enum Unit {
     Files,
 }
 
+/// How keys find their output file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partitioning {
+    /// As [`App::partition`] says: by the published hash, unless the app has its own way.
+    Hash,
+    /// In ranges of keys, so that the output files one behind the other are sorted. The ranges come from a sample: `map` is run on some of the
+    /// input while the job is planned (what it returns as an error there does not matter).
+    Range,
+}
+
 /// One record as `map` sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -95,7 +105,12 @@ pub trait App: Send + Sync + 'static {
     /// Called once per key of a partition, keys in ascending order of their bytes; writes any bytes.
     fn reduce(&self, key: &[u8], values: &mut Values<'_, Self::Value>, out: &mut Output<'_>) -> AppResult;
 
-    /// Which of `parts` output files gets this key; the published hash unless said otherwise.
+    /// How keys find their output file; by [`App::partition`] unless said otherwise.
+    fn partitioning(&self) -> Partitioning {
+        Partitioning::Hash
+    }
+
+    /// Which of `parts` output files gets this key; the published hash unless said otherwise. Not asked under [`Partitioning::Range`].
     fn partition(&self, key: &[u8], parts: u32) -> u32 {
         crate::partition::by_hash(key, parts)
     }

@@ -10,6 +10,7 @@ use crate::app::Context;
 use crate::control::Control;
 use crate::data::{Counters, Failure, Made, Piece, ShuffleForm, Split};
 use crate::ids::TaskId;
+use crate::partition::RangeTable;
 
 /// Marsaglia's xorshift64: the same numbers on every machine. The seed is not 0.
 pub(super) struct Random(pub u64);
@@ -51,6 +52,7 @@ pub(super) struct Bench<'a> {
     pub app: &'a dyn AnyApp,
     pub dir: &'a Path,
     pub partitions: u32,
+    pub ranges: Option<RangeTable>,
     pub control: &'a Control,
 }
 
@@ -67,6 +69,7 @@ impl Bench<'_> {
             shuffle_dir: &shuffle_dir,
             name: &name,
             partitions: self.partitions,
+            ranges: self.ranges.as_ref(),
             form: ShuffleForm::Json,
             sync: number.is_multiple_of(2),
             context: &context,

@@ -44,6 +44,12 @@ impl<'a> Reader<'a> {
         Reader { base, unit, control, buffer: Vec::new(), sizes: Sizes { block: BLOCK_BYTES, line_max: LINE_BYTES_MAX } }
     }
 
+    /// The same with smaller reads, for whoever wants only a little.
+    pub(super) fn with_block_bytes(mut self, block_bytes: usize) -> Reader<'a> {
+        self.sizes.block = block_bytes;
+        self
+    }
+
     /// The same with another limit: lines longer than `line_bytes_max` are an error. Memory taken is at most two to four times the longest line.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the memory budget of a map attempt"))]
     pub(super) fn with_line_bytes_max(mut self, line_bytes_max: usize) -> Reader<'a> {

@@ -43,6 +43,11 @@ pub fn plan_splits(files: &[InputFile], unit: Unit, rule: &SplitRule) -> Result<
     }
 }
 
+/// Each file as one piece, its path absolute: what a sample of the input is taken from.
+pub fn whole_files(files: &[InputFile]) -> Vec<Piece> {
+    numbered(files).map(|file| Piece { path: file.path.to_string_lossy().into_owned(), ..file.piece(0, file.len) }).collect()
+}
+
 /// An input file and its number among all.
 #[derive(Clone, Copy)]
 struct Numbered<'a> {

@@ -9,14 +9,15 @@ use crate::ids::{ClaimName, Phase};
 use crate::job::layout::State;
 use crate::job::outputs;
 use crate::job::plan::{Plan, Read};
+use crate::partition::RangeTable;
 
-/// A map task's input. `read` is what earlier tasks have read of the plan.
-pub fn split(disk: &dyn Disk, root: &Path, task: u32, read: &mut Option<Read>) -> Result<Split> {
+/// A map task's input, and the plan's ranges of keys. `read` is what earlier tasks have read of the plan.
+pub fn split(disk: &dyn Disk, root: &Path, task: u32, read: &mut Option<Read>) -> Result<(Split, Option<RangeTable>)> {
     let mut plan = match read.take() {
         Some(read) => Plan::map_again(disk, root, read),
         None => Plan::map(disk, root)?.ok_or_else(|| no_plan(root, "map"))?,
     };
-    let split = plan.split(task);
+    let split = plan.split(task).map(|split| (split, plan.head().ranges.clone()));
     *read = Some(plan.into_read());
     split
 }
