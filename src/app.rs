@@ -318,6 +318,12 @@ impl Options {
         self.0.get(key).map(String::as_str)
     }
 
+    /// The option as a number, or `default` where it was not given.
+    pub fn number<N: std::str::FromStr>(&self, key: &str, default: N) -> Result<N, String> {
+        let Some(text) = self.get(key) else { return Ok(default) };
+        text.parse().map_err(|_| format!("the option `{key}` is a number, not `{text}`"))
+    }
+
     /// The option's text, or a message that it is missing.
     pub fn require(&self, key: &str) -> Result<&str, String> {
         self.get(key).ok_or_else(|| format!("the option `{key}` is missing; give it as -o {key}=VALUE"))
