@@ -19,7 +19,7 @@ mod sort;
 mod term_vector;
 mod url_count;
 mod wc;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;
