@@ -40,8 +40,11 @@ pub fn n_left(context: &Context) -> io::Result<usize> {
 
 fn dir(context: &Context) -> io::Result<PathBuf> {
     let dir = context.job_dir.join("markers");
-    fs::create_dir_all(&dir)?;
-    Ok(dir)
+    match fs::create_dir(&dir) {
+        // Not with its parents: a job that was removed while it ran must not come back as a folder with markers.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(dir),
+    }
 }
 
 fn names(dir: &Path) -> io::Result<Vec<String>> {

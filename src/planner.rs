@@ -32,11 +32,19 @@ pub struct Planned {
 /// Makes the job `ask` at `root`, or opens it where the very same was asked there before.
 pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     engine::make(apps, &ask.app, &Options(ask.options.clone()))?;
-    if holds_job(root)? {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
-        let spec = spec::load(&*disk, root)?;
-        check_same(root, &spec, ask)?;
-        return plan_if_needed(apps, root, disk, spec);
+    match holds(root)? {
+        Holds::NoJobYet => {}
+        Holds::Job => {
+            let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
+            let spec = spec::load(&*disk, root)?;
+            check_same(root, &spec, ask)?;
+            return plan_if_needed(apps, root, disk, spec);
+        }
+        Holds::OtherThings(name) => {
+            let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
+            let error = error.because(format!("it is no job, and holds other things (`{name}`)"));
+            return Err(error.advise("name a new or an empty directory with --job"));
+        }
     }
     // Everything that can be wrong is found before anything is made.
     let (splits, ranges) = splits(apps, root, ask)?;
@@ -109,26 +117,29 @@ fn splits(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<(Vec<Split>, Opti
     Ok((splits, ranges))
 }
 
-/// True if `root` holds a job; an error if it holds something else, or is no folder.
-pub fn holds_job(root: &Path) -> Result<bool> {
+/// What a directory that was named as a job's holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// A job.
+    Job,
+    /// Nothing, or what a submitter leaves that died half-way, or it does not exist yet.
+    NoJobYet,
+    /// Something else, for example this name.
+    OtherThings(String),
+}
+
+/// Looks what `root` holds.
+pub fn holds(root: &Path) -> Result<Holds> {
     let entries = match RealDisk::at(root).list(".") {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Holds::NoJobYet),
         Err(error) => return Err(Error::io("cannot use as a job's directory", root, error)),
     };
     if entries.iter().any(|entry| entry.name == JOB_JSON) {
-        return Ok(true);
+        return Ok(Holds::Job);
     }
-    // What a submitter leaves that died half-way is taken up again.
-    match entries.iter().find(|entry| !DIRS.contains(&entry.name.as_str())) {
-        None => Ok(false),
-        Some(entry) => {
-            let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
-            Err(error
-                .because(format!("it is no job, and holds other things (`{}`)", entry.name))
-                .advise("name a new or an empty directory with --job"))
-        }
-    }
+    let other = entries.into_iter().find(|entry| !DIRS.contains(&entry.name.as_str()));
+    Ok(other.map_or(Holds::NoJobYet, |entry| Holds::OtherThings(entry.name)))
 }
 
 fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {

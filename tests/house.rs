@@ -17,7 +17,8 @@ struct Source {
 impl Source {
     /// Without its unit tests, which may look anywhere.
     fn code(&self) -> &str {
-        if self.path.ends_with("/tests.rs") || self.path.ends_with("/fixture.rs") {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        if name == "fixture.rs" || name == "tests.rs" || name.ends_with("_tests.rs") {
             return "";
         }
         self.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()

@@ -1,3 +1,36 @@
-//! The integration tests: one binary.
-mod apps;
+//! The integration tests: one binary, real processes.
+
+mod common;
+
+/// The style as a test.
 mod house;
+
+/// The protocol on the simulated disk: every interleaving, every death, bad weather.
+mod protocol;
+
+/// Jobs from their command line to their bytes, with nothing going wrong.
+mod whole_job;
+
+/// The built-in apps as whole jobs, cut anywhere and packed.
+mod apps;
+
+/// The seven tests of the lab that this design comes from.
+mod lab;
+
+/// Slots and coordinators killed, stopped and doubled.
+mod killed;
+
+/// How long a death goes unnoticed: the only tests that claim something about time.
+mod time_to_notice;
+
+/// What users type wrongly, what disks lose, and what others leave lying about.
+mod bad_input;
+
+/// The commands that look at a job or steer it.
+mod commands;
+
+/// A user's own program has the whole command line.
+mod own_program;
+
+/// The README's scripts, as printed.
+mod readme;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::disk::fresh;
@@ -12,7 +12,7 @@ use crate::job::layout::PHASE_END;
 use crate::job::plan::Plan;
 use crate::job::snapshot::Shape;
 use crate::job::spec::{self, Spec};
-use crate::planner;
+use crate::planner::{self, Holds};
 
 /// An opened job.
 pub(super) struct Job {
@@ -50,24 +50,21 @@ impl Job {
 
 /// Waits until there is a job at `root`, and says so once. A folder that holds other things is refused.
 pub(super) fn wait_for_job(root: &Path) -> Result<Arc<dyn Disk>> {
-    let job = wait_for_job_until(root, None)?;
-    Ok(job.expect("without a deadline it waits for ever"))
-}
-
-/// [`wait_for_job`] until `deadline`; `None` when the time is up.
-pub(super) fn wait_for_job_until(root: &Path, deadline: Option<Instant>) -> Result<Option<Arc<dyn Disk>>> {
     let mut waits = crate::disk::watch::Backoff::new(Duration::from_millis(50), Duration::from_millis(500), crate::here::chance());
     let mut said = false;
-    while !planner::holds_job(root)? {
+    loop {
+        match planner::holds(root)? {
+            Holds::Job => return Ok(Arc::new(RealDisk::at(root))),
+            Holds::NoJobYet => {}
+            Holds::OtherThings(name) => {
+                let error = Error::new(ErrorKind::NotThisJob, "no job in").on(root).because(format!("it holds other things (`{name}`)"));
+                return Err(error.advise("a job is a folder with a job.json; check the path"));
+            }
+        }
         if !said {
             eprintln!("flockwork: there is no job in {} yet; waiting for it", root.display());
             said = true;
         }
-        let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
-        if left.is_zero() {
-            return Ok(None);
-        }
-        std::thread::sleep(waits.next_wait().min(left));
+        std::thread::sleep(waits.next_wait());
     }
-    Ok(Some(Arc::new(RealDisk::at(root))))
 }

@@ -1,4 +1,4 @@
-//! `flockwork wait`: block until the job ends; also until there is one.
+//! `flockwork wait`: block until the job ends.
 //!
 //! It looks at a fresh listing of `phase/` when a watcher says so (local disks) and once a second anyway, and changes nothing. A job directory that
 //! goes away, or is another job by the end, is an error.
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::open;
+use super::open::Job;
 use super::run::{exit_of, on_signals, words_of_end};
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
@@ -26,7 +26,7 @@ const PERIOD: Duration = Duration::from_secs(1);
     after_help = "Exit: 0 the job finished; 1 it failed, was cancelled or removed, or the time is up; 130 interrupted (the job goes on)."
 )]
 pub(super) struct Args {
-    /// The job's directory; it need not exist yet
+    /// The job's directory
     job: PathBuf,
     /// Wait no longer than this
     #[arg(long, value_parser = parse_time, value_name = "TIME")]
@@ -40,12 +40,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     on_signals(|_| std::process::exit(i32::from(super::INTERRUPTED)))?;
     let root = &args.job;
     let deadline = args.timeout.and_then(|time| Instant::now().checked_add(time));
-    let disk = open::wait_for_job_until(root, deadline)?;
+    let job = Job::open(root)?;
     let time = show_time(args.timeout.unwrap_or_default());
-    let Some(disk) = disk else {
-        return Err(Error::new(ErrorKind::Failed, format!("waited {time} and there is no job yet in")).on(root));
-    };
-    let Some(end) = until_end(&*disk, root, deadline)? else {
+    let Some(end) = until_end(&*job.disk, root, deadline)? else {
         let error = Error::new(ErrorKind::Failed, format!("waited {time} and there is no end yet of the job in")).on(root);
         return Err(error.advise("waiting changed nothing; `flockwork status` says how far it is"));
     };

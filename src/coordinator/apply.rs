@@ -37,8 +37,8 @@ impl Decision {
 }
 
 impl Coordinator {
-    /// Does one action. `snapshot` is the one it was planned from.
-    pub(super) fn apply(&mut self, snapshot: &Snapshot, action: &Action) -> Result<()> {
+    /// Does one action; [`Coordinator::tick`] is what calls it. `snapshot` is the one it was planned from.
+    pub fn apply(&mut self, snapshot: &Snapshot, action: &Action) -> Result<()> {
         match action {
             Action::Issue(attempt) => self.issue(*attempt),
             Action::Expire(claim, why) => self.expire(claim, *why),
@@ -189,7 +189,7 @@ impl Coordinator {
                 }
                 Published::Foreign(path) => {
                     let error = format!(
-                        "{} is no file of this job's, and outputs are never replaced: move it away, then `flockwork retry`",
+                        "{} is of none of this job's done attempts, and outputs are never replaced: move it away, then `flockwork retry`",
                         self.root.join(path).display()
                     );
                     return self.decide(snapshot, Decision::failed(error, Vec::new()), &[]);

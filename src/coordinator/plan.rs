@@ -152,10 +152,10 @@ fn to_retract(snapshot: &Snapshot, facts: &Facts<'_>) -> BTreeSet<ClaimName> {
     named.flatten().chain(facts.hollow).filter(|claim| done.contains(claim)).cloned().collect()
 }
 
-/// In none of `pending`, `claimed` and `done`; a claim that hangs, and one that is just being taken back, is not believed to be anywhere.
-/// (The one being taken back is issued again from the next snapshot, when it has really left `claimed/`.)
+/// In none of `pending`, `claimed` and `done`, where a claim that hangs is not believed to be. (What is just being taken back or retracted is
+/// issued again from the next snapshot, when it has really left, and counts as lost.)
 fn is_nowhere(view: &TaskView, facts: &Facts<'_>) -> bool {
-    view.pending.is_empty() && view.claimed.iter().all(|claim| facts.stuck.contains(claim))
+    view.pending.is_empty() && view.done.is_empty() && view.claimed.iter().all(|claim| facts.stuck.contains(claim))
 }
 
 /// Past a limit, the task fails the job.

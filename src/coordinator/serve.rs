@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
 use std::time::Duration;
 
 use super::leases::Leases;
@@ -75,7 +76,7 @@ pub fn serve(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, te
         let beat = spec.beat();
         std::thread::spawn(move || Sentry { disk, host: name, leases, probes: Probes::default(), beat, shared, over, waker }.run())
     };
-    let end = lead(coordinator, watch, stop, &shared, tell);
+    let end = lead(coordinator, watch, stop, &shared, sentry.thread(), tell);
     over.store(true, Relaxed);
     sentry.thread().unpark();
     // Not joined if it hangs in a call: the process may go all the same.
@@ -88,6 +89,7 @@ fn lead(
     watch: &Watch,
     stop: &AtomicBool,
     shared: &Shared,
+    sentry: &Thread,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Option<End>> {
     let mut backoff =
@@ -109,7 +111,7 @@ fn lead(
             return end::load(&*coordinator.disk, &coordinator.root);
         }
         bury(coordinator, shared);
-        sight(shared, &tick);
+        sight(shared, &tick, sentry);
         let waiting = tick.snapshot.tasks().any(|(_, view)| !view.pending.is_empty());
         if !tick.snapshot.workers.is_empty() || !waiting {
             worker_seen = coordinator.disk.now();
@@ -142,10 +144,16 @@ fn stale(shared: &Shared) -> BTreeSet<ClaimName> {
     of_dead.chain(&seen.silent).cloned().collect()
 }
 
-fn sight(shared: &Shared, tick: &Tick) {
+/// Tells the sentry what there is. New workers are probed at once: only a lock that was found taken can be found free, however short its worker's life.
+fn sight(shared: &Shared, tick: &Tick, sentry: &Thread) {
     let mut seen = lock(shared);
     seen.claims = tick.snapshot.tasks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
+    let has_new = !tick.snapshot.workers.is_subset(&seen.workers);
     seen.workers.clone_from(&tick.snapshot.workers);
+    drop(seen);
+    if has_new {
+        sentry.unpark();
+    }
 }
 
 /// Takes dead workers of this host out of the listing, once none of their claims is left. Elsewhere a lock found free is good enough to issue a task

@@ -100,10 +100,13 @@ impl Claimer {
         }
         let name = attempt.held_by(&self.name);
         let path = layout::held(State::Claimed, &name);
-        if rename(disk, &free, &path)? == Moved::Gone {
+        let renamed = rename(disk, &free, &path);
+        if matches!(renamed, Ok(Moved::Gone)) {
             return Ok(Tried::Lost);
         }
+        // Whatever the error: the rename may have been done, or may still be, and then the name is spent.
         self.held.insert(attempt);
+        let _ = renamed?;
         // Between our open and our rename the name may have been claimed, ended and issued again: then we hold an old inode.
         let inode = match disk.look(&path) {
             Ok(look) => look.inode,

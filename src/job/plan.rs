@@ -101,6 +101,13 @@ pub struct Read {
     blocks: HashMap<u64, Vec<u8>>,
 }
 
+impl Read {
+    /// The first line, once the plan was opened.
+    pub fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+}
+
 impl<'a> Plan<'a> {
     /// Opens the map plan; `None` if there is none yet.
     pub fn map(disk: &'a dyn Disk, root: &Path) -> Result<Option<Plan<'a>>> {

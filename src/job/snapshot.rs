@@ -149,8 +149,13 @@ impl Snapshot {
             Phase::Map => &mut self.maps,
             Phase::Reduce => &mut self.reduces,
         };
-        let Some(view) = views.get_mut(task.number as usize).filter(|_| entry.is_file) else { return false };
+        let Some(view) = views.get_mut(task.number as usize) else { return false };
         let number = file.attempt().number;
+        // Also where it is no file of ours: the next attempt's name must be free.
+        view.highest = view.highest.max(number);
+        if !entry.is_file {
+            return false;
+        }
         match (state, file) {
             (State::Pending, TaskFile::Free(_)) => view.pending.push(number),
             (State::Claimed, TaskFile::Held(name)) => view.claimed.push(name),
@@ -159,7 +164,6 @@ impl Snapshot {
             (State::Expired, file) => view.expired.push(file),
             (State::Pending, TaskFile::Held(_)) | (State::Claimed | State::Done | State::Failed, TaskFile::Free(_)) => return false,
         }
-        view.highest = view.highest.max(number);
         true
     }
 

@@ -76,9 +76,11 @@ impl Ask {
         };
         let (here, there) = (texts(self), texts(other));
         let differing = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
-        differing
-            .map(|(name, value)| format!("its {name} is {value}, not {}", there.get(name).unwrap_or(&serde_json::Value::Null)))
-            .collect()
+        let short = |value: &serde_json::Value| {
+            let text = value.to_string();
+            if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
+        };
+        differing.map(|(name, value)| format!("its {name} is {}, not {}", short(value), short(&there[name]))).collect()
     }
 
     /// How often a worker touches its claim: at least every 2 s, five times a lease.

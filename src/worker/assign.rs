@@ -6,25 +6,30 @@ use crate::data::{FileSum, Split};
 use crate::disk::{Disk, fresh};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClaimName, Phase};
-use crate::job::layout::State;
+use crate::job::layout::{PHASE, State};
 use crate::job::outputs;
 use crate::job::plan::{Plan, Read};
 use crate::partition::RangeTable;
 
-/// A map task's input, and the plan's ranges of keys. `read` is what earlier tasks have read of the plan.
-pub fn split(disk: &dyn Disk, root: &Path, task: u32, read: &mut Option<Read>) -> Result<(Split, Option<RangeTable>)> {
+/// A map task's input. `read` is what earlier tasks have read of the plan.
+pub fn split(disk: &dyn Disk, root: &Path, task: u32, read: &mut Option<Read>) -> Result<Split> {
     let mut plan = match read.take() {
         Some(read) => Plan::map_again(disk, root, read),
-        None => Plan::map(disk, root)?.ok_or_else(|| no_plan(root, "map"))?,
+        None => found(disk, root, "map", Plan::map)?,
     };
-    let split = plan.split(task).map(|split| (split, plan.head().ranges.clone()));
+    let split = plan.split(task);
     *read = Some(plan.into_read());
     split
 }
 
+/// The ranges of keys that a plan read so far has; its first line is read first.
+pub fn ranges(read: Option<&Read>) -> Option<RangeTable> {
+    read?.head()?.ranges.clone()
+}
+
 /// What a reduce task reads of every map task, in the order of the map tasks: the counting attempt and its file for `partition`.
 pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Vec<(String, FileSum)>> {
-    let plan = Plan::reduce(disk, root)?.ok_or_else(|| no_plan(root, "reduce"))?;
+    let plan = found(disk, root, "reduce", Plan::reduce)?;
     let mut inputs = Vec::with_capacity(plan.head().maps as usize);
     plan.for_each_counted(|counted| inputs.extend(file_of(counted.files, partition).map(|file| (counted.attempt, file))))?;
     if inputs.len() != plan.head().maps as usize {
@@ -46,6 +51,7 @@ pub fn replace_retracted(
     let listed = fresh::list_surely(disk, State::Done.dir()).map_err(fail)?;
     let mut done: Vec<ClaimName> = listed
         .iter()
+        .filter(|entry| entry.is_file)
         .filter_map(|entry| entry.name.parse().ok())
         .filter(|claim: &ClaimName| claim.attempt.task.phase == Phase::Map)
         .collect();
@@ -71,6 +77,20 @@ pub fn replace_retracted(
 /// One file per partition in order.
 fn file_of(files: Vec<FileSum>, partition: u32) -> Option<FileSum> {
     files.into_iter().nth(partition as usize)
+}
+
+/// The plan, which is there, since one of its tasks is claimed; but this machine may have looked for it before, and believe that there is none.
+fn found<'a>(
+    disk: &'a dyn Disk,
+    root: &Path,
+    phase: &str,
+    open: impl Fn(&'a dyn Disk, &Path) -> Result<Option<Plan<'a>>>,
+) -> Result<Plan<'a>> {
+    if let Some(plan) = open(disk, root)? {
+        return Ok(plan);
+    }
+    fresh::renew(disk, PHASE).map_err(|error| Error::io("cannot open", root.join(PHASE), error))?;
+    open(disk, root)?.ok_or_else(|| no_plan(root, phase))
 }
 
 fn no_plan(root: &Path, phase: &str) -> Error {

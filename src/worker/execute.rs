@@ -30,7 +30,8 @@ impl Engine {
     }
 
     fn run_map(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
-        let (split, ranges) = assign::split(&*self.disk, &self.root, claim.attempt.task.number, &mut self.plan).map_err(Failure::Disk)?;
+        let split = assign::split(&*self.disk, &self.root, claim.attempt.task.number, &mut self.plan).map_err(Failure::Disk)?;
+        let ranges = assign::ranges(self.plan.as_ref());
         let work = MapWork {
             split: &split,
             base: &self.root,

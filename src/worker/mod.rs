@@ -17,11 +17,12 @@ use crate::data::{Failure, Made};
 use crate::disk::rename::is_gone;
 use crate::disk::{Disk, fresh};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{AttemptId, ClaimName, WorkerName};
+use crate::ids::{AttemptId, ClaimName, Phase, TaskId, WorkerName};
 use crate::job::claim::{Claim, Claimer, Commit, Manners, Refusal, Tried};
 use crate::job::end::{self, End};
 use crate::job::layout::{self, PHASE, State};
 use crate::job::log::Log;
+use crate::job::plan::Plan;
 use crate::job::record::TaskError;
 use crate::job::spec::Spec;
 
@@ -66,8 +67,12 @@ pub struct Worker {
     claimer: Claimer,
     candidates: Vec<AttemptId>,
     refused: HashMap<AttemptId, Duration>,
+    /// Tried in vain since the last pause: gone, though listed (a listing may be stale for long), or locked.
+    missed: BTreeSet<AttemptId>,
     chance: u64,
     looks: Looks,
+    /// How many map tasks the plan has, once it has been read.
+    maps: Option<u32>,
     log: Log,
 }
 
@@ -77,6 +82,7 @@ struct Looks {
     root: Option<i128>,
     phase: Option<i128>,
     turns: u32,
+    at: Duration,
     paused: bool,
 }
 
@@ -99,6 +105,8 @@ pub enum Turn {
     Leave,
 }
 
+/// A long list of candidates is no reason not to see that the job was paused.
+const CONTROL_PERIOD: Duration = Duration::from_secs(1);
 /// While it waits, a worker looks at everything anew after this many turns, whatever the stamps say.
 const TURNS_PER_FULL_LOOK: u32 = 8;
 
@@ -106,7 +114,8 @@ impl Worker {
     /// The worker `name` in the job `spec` at `root`; `chance` decides in which order it tries candidates.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, spec: Spec, name: WorkerName, chance: u64, log: Log) -> Worker {
         let claimer = Claimer::new(name);
-        Worker { disk, root, spec, claimer, candidates: Vec::new(), refused: HashMap::new(), chance, looks: Looks::default(), log }
+        let (candidates, refused, missed) = (Vec::new(), HashMap::new(), BTreeSet::new());
+        Worker { disk, root, spec, claimer, candidates, refused, missed, chance, looks: Looks::default(), maps: None, log }
     }
 
     /// The worker's name.
@@ -119,15 +128,25 @@ impl Worker {
         if pulse.is_leaving() {
             return Ok(Turn::Leave);
         }
+        if self.disk.now().saturating_sub(self.looks.at) > CONTROL_PERIOD {
+            self.look_at_control()?;
+            if self.looks.paused {
+                self.candidates.clear();
+            }
+        }
         let Some(attempt) = self.candidates.pop() else { return self.look_around() };
         match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
             Ok(Tried::Held(claim)) => {
                 self.refused.remove(&attempt);
                 self.work(claim, tasks, pulse)
             }
-            Ok(Tried::Lost) => Ok(Turn::Missed),
+            Ok(Tried::Lost) => {
+                self.missed.insert(attempt);
+                Ok(Turn::Missed)
+            }
             Ok(Tried::Refused) => {
                 let now = self.disk.now();
+                self.missed.insert(attempt);
                 self.refused.entry(attempt).or_insert(now);
                 Ok(Turn::Missed)
             }
@@ -150,11 +169,23 @@ impl Worker {
             return Ok(self.look_for_end()?.unwrap_or(Turn::Paused));
         }
         let listed = self.disk.list(State::Pending.dir()).map_err(|error| self.unreadable(error))?;
-        let free: BTreeSet<AttemptId> = listed.iter().filter(|entry| entry.is_file).filter_map(|entry| entry.name.parse().ok()).collect();
+        let mut free: BTreeSet<AttemptId> =
+            listed.iter().filter(|entry| entry.is_file).filter_map(|entry| entry.name.parse().ok()).collect();
+        if !free.is_empty() {
+            self.read_shape()?;
+            // A task that the plan does not have is foreign, however well its name is formed.
+            free.retain(|attempt| self.has(attempt.task));
+        }
         self.refused.retain(|attempt, _| free.contains(attempt));
+        self.missed.retain(|attempt| free.contains(attempt));
+        let hopeless = self.missed.len() == free.len();
         self.candidates = free.into_iter().rev().collect();
-        if self.candidates.is_empty() {
-            return Ok(self.look_for_end()?.unwrap_or(Turn::Idle));
+        if hopeless {
+            // Nothing is listed, or nothing that was not tried in vain already: a pause before it is tried again, for a stale listing
+            // may last for a minute and a stopped process's lock for ever. The job may have ended meanwhile.
+            self.missed.clear();
+            let idle = self.look_for_end()?.unwrap_or(Turn::Idle);
+            return Ok(idle);
         }
         // From the back they are tried in order, from a beginning of each worker's own, so that few meet.
         let own = (self.chance % self.candidates.len() as u64) as usize;
@@ -163,9 +194,24 @@ impl Worker {
         Ok(Turn::Missed)
     }
 
+    fn read_shape(&mut self) -> Result<()> {
+        if self.maps.is_none() {
+            self.maps = Plan::map(&*self.disk, &self.root)?.map(|plan| plan.head().maps);
+        }
+        Ok(())
+    }
+
+    fn has(&self, task: TaskId) -> bool {
+        match task.phase {
+            Phase::Map => self.maps.is_none_or(|maps| task.number < maps),
+            Phase::Reduce => task.number < self.spec.ask.reduces,
+        }
+    }
+
     fn look_at_control(&mut self) -> Result<()> {
         let stamp = self.disk.look(".").map_err(|error| self.unreadable(error))?.stamp;
         self.looks.turns = self.looks.turns.wrapping_add(1);
+        self.looks.at = self.disk.now();
         if self.looks.root != Some(stamp) || self.looks.turns.is_multiple_of(TURNS_PER_FULL_LOOK) {
             let entries = self.disk.list(".").map_err(|error| self.unreadable(error))?;
             self.looks.paused = entries.iter().any(|entry| entry.name == layout::PAUSE);
@@ -211,19 +257,25 @@ impl Worker {
             }
         };
         let Some(claim) = pulse.finish() else { return Ok(Turn::Leave) };
+        // Cancelled: its name was found gone from `claimed/`. Giving it back then only says so in `expired/`, where whoever took it has put it: the
+        // rename cannot tell the two apart, and need not.
+        let was_taken = matches!(ran, Err(Failure::Cancelled));
         let commit = self.end(claim, ran, pulse, &control);
         pulse.rest();
-        self.log.event(if commit == Commit::Done { "ended" } else { "superseded" }, &name.to_string(), "");
-        match commit {
-            Commit::Done => Ok(Turn::Worked(name)),
-            Commit::Superseded => {
-                // Not having been able to commit is no evidence; the name in expired/ is.
-                if fresh::is_there(&*self.disk, &layout::held(State::Expired, &name)).unwrap_or(false) {
-                    tasks.discard(&name);
-                }
-                Ok(Turn::Superseded(name))
-            }
+        let superseded = was_taken || commit == Commit::Superseded;
+        self.log.event(if superseded { "superseded" } else { "ended" }, &name.to_string(), "");
+        if !superseded {
+            return Ok(Turn::Worked(name));
         }
+        // Not having been able to commit is no evidence; the name in expired/ is.
+        let is_expired = match commit {
+            Commit::Done => true,
+            Commit::Superseded => fresh::is_there(&*self.disk, &layout::held(State::Expired, &name)).unwrap_or(false),
+        };
+        if is_expired {
+            tasks.discard(&name);
+        }
+        Ok(Turn::Superseded(name))
     }
 
     /// Ends the claim as the attempt ended, trying for as long as the disk refuses and the claim has not been taken away.

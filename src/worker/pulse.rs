@@ -88,22 +88,16 @@ impl Heart {
     /// leaves at its next turn.
     pub fn leave(&self) {
         self.0.leaving.store(true, Relaxed);
-        let claim = {
-            let mut chest = self.0.chest();
-            let claim = chest.claim.take();
-            // A claim that is just being ended is left in peace: it ends, and the worker leaves at its next turn.
-            if claim.is_some() {
-                chest.path = None;
-                chest.control.cancel();
-            }
-            claim
-        };
-        if let Some(claim) = claim {
-            // If it cannot be given back, its lease ends without us.
-            let _ = claim.give_back(&*self.0.disk);
-            let _ = self.0.disk.remove(&self.0.worker_path);
-            (self.0.exit)(Exit::Left);
-        }
+        // Kept until the process ends: the working thread, which asks for its claim as soon as it is cancelled, must not end it half-way through.
+        let mut chest = self.0.chest();
+        // A claim that is just being ended is left in peace: it ends, and the worker leaves at its next turn.
+        let Some(claim) = chest.claim.take() else { return };
+        chest.path = None;
+        chest.control.cancel();
+        // If it cannot be given back, its lease ends without us.
+        let _ = claim.give_back(&*self.0.disk);
+        let _ = self.0.disk.remove(&self.0.worker_path);
+        (self.0.exit)(Exit::Left);
     }
 }
 
@@ -189,8 +183,8 @@ impl Shared {
             if records != chest.records || now.saturating_sub(chest.beaten) > self.lease {
                 (chest.records, chest.moved) = (records, now);
             } else if now.saturating_sub(chest.moved) > self.stall {
+                // Kept locked until the process ends, as in `leave`.
                 let claim = chest.claim.take();
-                drop(chest);
                 self.report_stall(claim);
             }
         }

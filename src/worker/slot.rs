@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,6 +12,7 @@ use super::{Turn, Worker};
 use crate::app::Options;
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
+use crate::disk::rename::is_gone;
 use crate::disk::watch::{Backoff, Watch, Woken};
 use crate::engine::{self, AppEntry};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,6 +28,8 @@ pub const STATUS_ENDED: i32 = 80;
 pub const STATUS_LEFT: i32 = 81;
 /// The job cannot be worked on here; the reason is on stderr.
 pub const STATUS_CANNOT: i32 = 82;
+/// The job is gone: said once, by the supervisor.
+pub const STATUS_VANISHED: i32 = 84;
 /// A fresh process is to take this one's place.
 pub const STATUS_RESTART: i32 = 83;
 
@@ -52,6 +54,7 @@ pub fn run(root: &Path, parent: u32, voice: Voice, apps: &[AppEntry]) -> i32 {
     }
     match work(root, voice, apps) {
         Ok(status) => status,
+        Err(error) if error.kind() == ErrorKind::Vanished => STATUS_VANISHED,
         Err(error) => {
             eprintln!("flockwork: {error}");
             STATUS_CANNOT
@@ -74,11 +77,17 @@ fn end_process(exit: Exit) -> ! {
 
 fn work(root: &Path, voice: Voice, apps: &[AppEntry]) -> Result<i32> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
-    let spec = spec::load(&*disk, root)?;
+    // There was a job when the supervisor started: this may be a later slot of a job that was removed.
+    let spec = spec::load(&*disk, root).map_err(|error| match error.is_not_found() || error.kind() == ErrorKind::NotThisJob {
+        true => error.of_kind(ErrorKind::Vanished),
+        false => error,
+    })?;
     let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
     let name = here::new_name();
-    let presence = Presence::register(&*disk, &name, here::uid())
-        .map_err(|error| Error::io("cannot register a worker in", root.join("workers"), error))?;
+    let presence = Presence::register(&*disk, &name, here::uid()).map_err(|error| match is_gone(&error) {
+        true => Error::io("cannot register a worker in", root.join("workers"), error).of_kind(ErrorKind::Vanished),
+        false => Error::io("cannot register a worker in", root.join("workers"), error),
+    })?;
     let heart = Heart::start(Arc::clone(&disk), &name, &spec.ask, end_process);
     let watch = Watch::local(root, &[State::Pending.dir(), PHASE, "."]);
     leave_on_signals(&heart, &watch)?;
@@ -134,15 +143,11 @@ impl Said {
     }
 }
 
-/// First signal: give back and go. Second: go at once.
+/// A signal: give back and go. Further ones change nothing, because one order to leave often comes as two: a terminal, a batch system or systemd
+/// signals the whole group, and the supervisor passes its own on. Whoever insists signals the supervisor twice, which kills.
 fn leave_on_signals(heart: &Heart, watch: &Watch) -> Result<()> {
-    let fail = |error| Error::io("cannot watch for signals in", PathBuf::from("this process"), error);
-    let armed = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT, SIGHUP] {
-        signal_hook::flag::register_conditional_shutdown(signal, STATUS_LEFT, Arc::clone(&armed)).map_err(fail)?;
-        signal_hook::flag::register(signal, Arc::clone(&armed)).map_err(fail)?;
-    }
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(fail)?;
+    let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
+    let mut signals = signals.map_err(|error| Error::io("cannot watch for signals in", PathBuf::from("this process"), error))?;
     let (heart, waker) = (heart.clone(), watch.waker());
     std::thread::spawn(move || {
         for _ in signals.forever() {

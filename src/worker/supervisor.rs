@@ -34,6 +34,8 @@ pub enum Outcome {
     Ended,
     /// Asked to leave.
     Left,
+    /// The job is gone.
+    Vanished,
     /// The job cannot be worked on here; the slot said why.
     Cannot,
 }
@@ -76,7 +78,7 @@ impl Supervisor {
         for thread in self.threads {
             outcomes.push(thread.join().unwrap_or(Ok(Outcome::Cannot))?);
         }
-        let gravest = [Outcome::Cannot, Outcome::Left].into_iter().find(|outcome| outcomes.contains(outcome));
+        let gravest = [Outcome::Cannot, Outcome::Vanished, Outcome::Left].into_iter().find(|outcome| outcomes.contains(outcome));
         Ok(gravest.unwrap_or(Outcome::Ended))
     }
 }
@@ -113,6 +115,7 @@ impl Shared {
             match status.ok().and_then(|status| status.code()) {
                 Some(slot::STATUS_ENDED) => return Ok(Outcome::Ended),
                 Some(slot::STATUS_LEFT) => return Ok(Outcome::Left),
+                Some(slot::STATUS_VANISHED) => return Ok(Outcome::Vanished),
                 Some(slot::STATUS_CANNOT) => return Ok(Outcome::Cannot),
                 Some(_) | None => {}
             }

@@ -22,6 +22,7 @@ mod fingerprint;
 mod names;
 pub mod op;
 pub mod run;
+mod shared;
 mod stale;
 pub mod state;
 pub mod turns;

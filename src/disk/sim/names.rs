@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 
 use super::cache::Cache;
 use super::op::{Inode, Reply};
+use super::shared::Shared;
 use super::state::{Body, DiskState, Node};
 use crate::disk::create::dir_of;
 
@@ -61,7 +62,7 @@ impl DiskState {
         self.find_dir(dir)?;
         let name = format!("{}{client}-{}", crate::disk::real::DRAFT_PREFIX, self.clients[client + 1].files_made);
         let path = if dir == "." { name } else { format!("{dir}/{name}") };
-        self.make(client + 1, &path, Body::File(bytes.to_owned()));
+        self.make(client + 1, &path, Body::File(Shared::new(bytes.to_owned())));
         self.cache(client).changed(dir); // nobody else knows the name: no belief about it can be wrong
         Ok(Reply::Drafted(path))
     }

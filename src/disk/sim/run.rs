@@ -109,7 +109,9 @@ impl SimDisk {
     /// A directory in this state.
     pub fn holding(state: DiskState) -> Arc<SimDisk> {
         let (weather, chance) = (Weather::default(), Chance::from_seed(0));
-        let inner = Inner { state, clients: Vec::new(), faults: Vec::new(), weather, chance, latency: Duration::ZERO, heals: 0 };
+        // A state that other clients have left behind keeps their numbers; nobody calls by them any more.
+        let clients = state.clients.iter().skip(1).map(|_| Account::default()).collect();
+        let inner = Inner { state, clients, faults: Vec::new(), weather, chance, latency: Duration::ZERO, heals: 0 };
         Arc::new(SimDisk { inner: Mutex::new(inner), healed: Condvar::new() })
     }
 

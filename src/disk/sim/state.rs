@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use super::cache::Cache;
 use super::op::{HoldId, Inode, Op, Reply};
+use super::shared::Shared;
 use crate::disk::{Entry, Lock, Look};
 
 /// A shared directory and its clients.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DiskState {
-    pub(super) nodes: BTreeMap<Inode, Node>,
-    pub(super) names: BTreeMap<String, Inode>,
+    pub(super) nodes: Shared<BTreeMap<Inode, Node>>,
+    pub(super) names: Shared<BTreeMap<String, Inode>>,
     pub(super) holds: BTreeMap<HoldId, Held>,
     /// The first is whoever set the scene.
     pub(super) clients: Vec<Client>,
-    pub(super) deeds: Deeds,
+    pub(super) deeds: Shared<Deeds>,
     /// Whether there is room.
     pub room: Room,
     /// Virtual time, one for all clients; their protocol must not compare it anyway.
@@ -71,7 +72,7 @@ pub(super) struct Node {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Body {
     Dir,
-    File(Vec<u8>),
+    File(Shared<Vec<u8>>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,11 +100,11 @@ impl DiskState {
     pub fn new() -> DiskState {
         let root = Node { body: Body::Dir, stamp: 0, links: 1 };
         DiskState {
-            nodes: BTreeMap::from([((0, 0), root)]),
-            names: BTreeMap::from([(".".to_owned(), (0, 0))]),
+            nodes: Shared::new(BTreeMap::from([((0, 0), root)])),
+            names: Shared::new(BTreeMap::from([(".".to_owned(), (0, 0))])),
             holds: BTreeMap::new(),
             clients: vec![Client { files_made: 1, ..Client::default() }],
-            deeds: Deeds::default(),
+            deeds: Shared::default(),
             room: Room::Plenty,
             clock: Duration::ZERO,
         }
@@ -125,7 +126,7 @@ impl DiskState {
     /// Sets the scene: a file.
     #[must_use]
     pub fn with_file(mut self, path: &str, bytes: &[u8]) -> DiskState {
-        self.make(SCENE, path, Body::File(bytes.to_owned()));
+        self.make(SCENE, path, Body::File(Shared::new(bytes.to_owned())));
         self
     }
 

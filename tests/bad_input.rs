@@ -1,0 +1,308 @@
+//! What users type wrongly, what disks lose, and what others leave lying about: a message and an exit status, never a panic, a hang or another result.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::common::{FLOCKWORK, Farm};
+
+fn fifo(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap_or_else(|error| panic!("no fifo at {}: {error}", path.display()));
+}
+
+/// Everything below a folder, with lengths: to show that nothing was changed.
+fn tree(farm: &Farm, folder: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for name in farm.names(folder) {
+        let path = format!("{folder}/{name}");
+        match farm.path(&path).is_dir() {
+            true => found.extend(tree(farm, &path)),
+            false => found.push(format!("{path} {}", farm.path(&path).symlink_metadata().map_or(0, |meta| meta.len()))),
+        }
+    }
+    found
+}
+
+#[test]
+fn an_input_that_is_not_there_is_named_and_nothing_is_left_behind() {
+    let farm = Farm::new();
+    farm.write("there", "word\n");
+    for command in ["run", "submit"] {
+        farm.run(&[command, "wc", "there", "nothing.txt", "--job", "job"]).fails_saying(1, &["nothing.txt", "o such file"]);
+        farm.run(&[command, "wc", "no/*.txt", "--job", "job"]).fails_saying(1, &["no input matches no/*.txt"]);
+    }
+    farm.run(&["sequential", "wc", "nothing.txt"]).fails_saying(1, &["nothing.txt"]);
+    assert_eq!(farm.names("."), ["there"]);
+}
+
+#[test]
+fn a_fifo_or_a_device_is_no_input() {
+    let farm = Farm::new();
+    fifo(&farm.path("pipe"));
+    for input in ["pipe", "/dev/null", "."] {
+        farm.run(&["run", "wc", input, "--job", "job"]).fails_saying(1, &["cannot read input", "it is a fifo, socket or device"]);
+    }
+    assert_eq!(farm.names("."), ["pipe"]);
+}
+
+/// Starts flockwork as somebody whom permissions bind: as this user, or as `nobody` where this user is root.
+fn run_bound_by_permissions(farm: &Farm, args: &[&str], code: i32, parts: &[&str]) {
+    use std::os::unix::fs::PermissionsExt;
+    if !rustix::process::geteuid().is_root() {
+        return farm.run(args).fails_saying(code, parts);
+    }
+    // The program may lie where nobody else may look.
+    std::fs::copy(FLOCKWORK, farm.path("program")).expect("copied");
+    std::fs::set_permissions(farm.path("."), std::fs::Permissions::from_mode(0o777)).expect("opened to all");
+    let program = farm.path("program").to_str().expect("UTF-8").to_owned();
+    let who = ["--reuid=65534", "--regid=65534", "--clear-groups", "--", &program];
+    farm.start_as("setpriv", &[&who, args].concat()).fails_saying(code, parts);
+    std::fs::remove_file(farm.path("program")).expect("removed");
+}
+
+#[test]
+fn what_may_not_be_read_or_written_is_named_with_a_remedy() {
+    use std::os::unix::fs::PermissionsExt;
+    let farm = Farm::new();
+    farm.write("secret", "word\n");
+    farm.write("open", "word\n");
+    std::fs::create_dir(farm.path("closed")).expect("made");
+    std::fs::set_permissions(farm.path("secret"), std::fs::Permissions::from_mode(0o000)).expect("closed");
+    std::fs::set_permissions(farm.path("closed"), std::fs::Permissions::from_mode(0o555)).expect("closed");
+    run_bound_by_permissions(
+        &farm,
+        &["run", "wc", "secret", "--job", "job"],
+        1,
+        &["cannot read input secret", "check the owner and the permissions"],
+    );
+    run_bound_by_permissions(
+        &farm,
+        &["run", "wc", "open", "--job", "closed/job"],
+        1,
+        &["closed/job", "check the owner and the permissions"],
+    );
+    assert_eq!(farm.names("."), ["closed", "open", "secret"], "nothing is left behind");
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2_and_makes_nothing() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    let cases: [(&[&str], &str); 17] = [
+        (&[], "Usage"),
+        (&["walk"], "walk"),
+        (&["run"], "required"),
+        (&["run", "wc"], "required"),
+        (&["run", "cw", "a"], "cw"),
+        (&["submit", "cw", "a"], "cw"),
+        (&["sequential", "cw", "a"], "cw"),
+        (&["run", "wc", "a", "-o", "colour=red"], "colour"),
+        (&["run", "wc", "a", "-o", "colour"], "key=value"),
+        (&["run", "wc", "a", "--fast"], "--fast"),
+        (&["run", "wc", "a", "-r", "0"], "0 is not in 1..=100000"),
+        (&["run", "wc", "a", "--split-size", "0"], "at least one byte"),
+        (&["run", "wc", "a", "--split-size", "big"], "big"),
+        (&["run", "wc", "a", "--split-lines", "0"], "0 is not in 1.."),
+        (&["run", "wc", "a", "--lease", "10ms"], "the smallest lease is 1s"),
+        (&["run", "wc", "a", "--shuffle", "xml"], "xml"),
+        (&["worker", "job", "--slots", "none"], "none"),
+    ];
+    for (args, part) in cases {
+        farm.run(args).fails_saying(2, &[part]);
+    }
+    assert_eq!(farm.names("."), ["a"]);
+}
+
+#[test]
+fn a_folder_with_another_job_is_refused_and_left_alone() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    farm.write("b", "other\n");
+    farm.ok(&["run", "wc", "a", "--job", "job"]);
+    let before = tree(&farm, "job");
+    farm.run(&["run", "wc", "b", "--job", "job"]).fails_saying(1, &["another job lies in job", "its inputs is [\"a\"], not [\"b\"]"]);
+    farm.run(&["submit", "wc", "a", "-r", "3", "--job", "job"]).fails_saying(1, &["another job lies in job", "its reduces is 10, not 3"]);
+    farm.run(&["run", "indexer", "a", "--job", "job"]).fails_saying(1, &["its app is \"wc\", not \"indexer\""]);
+    assert_eq!(tree(&farm, "job"), before);
+}
+
+#[test]
+fn a_folder_that_is_no_job_is_refused_and_left_alone() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    farm.write("home/letter", "dear");
+    for args in
+        [&["run", "wc", "a", "--job", "home"][..], &["submit", "wc", "a", "--job", "home"], &["worker", "home"], &["coordinator", "home"]]
+    {
+        farm.run(args).fails_saying(1, &["home", "holds other things (`letter`)"]);
+    }
+    for command in ["status", "wait", "cat", "verify", "pause", "resume", "cancel", "retry", "clean"] {
+        farm.run(&[command, "home"]).fails_saying(1, &["no job in home"]);
+        farm.run(&[command, "nowhere"]).fails_saying(1, &["no job in nowhere"]);
+    }
+    assert_eq!(tree(&farm, "home"), ["home/letter 4"]);
+    assert!(!farm.has("nowhere"));
+}
+
+#[test]
+fn a_place_where_no_job_can_be_is_refused() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    for job in ["a", "a/job", "/proc/flockwork/job"] {
+        farm.run(&["run", "wc", "a", "--job", job]).fails_saying(1, &[job]);
+        farm.run(&["submit", "wc", "a", "--job", job]).fails_saying(1, &[job]);
+    }
+    farm.run(&["worker", "a"]).fails_saying(1, &["cannot use as a job's directory a"]);
+    farm.run(&["coordinator", "a"]).fails_saying(1, &["cannot use as a job's directory a"]);
+    assert_eq!(farm.names("."), ["a"]);
+}
+
+/// A job that vanishes while a map sleeps and others wait: whoever works on it ends with a line that says so.
+fn vanishes(app: &str) {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", app, "books", "--job", "job", "--lease", "1s"]);
+    let ask = ["run", app, "books", "--job", "job", "--lease", "1s", "--slots", "1"];
+    let programs = [farm.start(&["coordinator", "job"]), farm.start(&ask), farm.start(&["worker", "job", "--slots", "2"])];
+    farm.wait_for_names("job/claimed", 3);
+    // Moved away first: a folder that is being filled cannot be removed in one go.
+    rustix::fs::rename(farm.path("job"), farm.path("gone")).expect("moved");
+    std::fs::remove_dir_all(farm.path("gone")).or_else(|_| std::fs::remove_dir_all(farm.path("gone"))).expect("removed");
+    for program in &programs {
+        program.fails_saying(1, &["job"]);
+        let said = program.stderr();
+        let about: Vec<_> =
+            said.lines().filter(|line| line.contains("removed") || line.contains("no job") || line.contains("cannot")).collect();
+        assert_eq!(about.len(), 1, "one line says why: {said}");
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!farm.has("job"), "nobody makes it again: {:?}", tree(&farm, "job"));
+}
+
+#[test]
+fn a_job_that_vanishes_in_mid_run_ends_everybody_and_stays_away() {
+    vanishes("jobcount");
+}
+
+#[test]
+fn a_damaged_job_json_is_told_with_a_remedy() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    farm.ok(&["submit", "wc", "a", "--job", "job"]);
+    let whole = farm.read("job/job.json");
+    let newer = String::from_utf8(whole.clone()).expect("UTF-8").replace("\"format\": 1", "\"format\": 99");
+    let cases: [(&[u8], &str); 4] = [
+        (&whole[..whole.len() / 2], "the file was truncated or edited"),
+        (b"", "the file was truncated or edited"),
+        (b"\xff\xfe{}", "the file was truncated or edited"),
+        (newer.as_bytes(), "a job of format 99 (this flockwork knows up to 1)"),
+    ];
+    for (bytes, part) in cases {
+        farm.write("job/job.json", bytes);
+        let before = tree(&farm, "job");
+        for args in
+            [&["worker", "job"][..], &["coordinator", "job"], &["run", "wc", "a", "--job", "job"], &["status", "job"], &["cat", "job"]]
+        {
+            farm.run(args).fails_saying(1, &["job/job.json", part]);
+        }
+        assert_eq!(tree(&farm, "job"), before);
+    }
+    farm.write("job/job.json", whole);
+    farm.ok(&["run", "wc", "a", "--job", "job"]);
+    farm.finished_with("job", b"word 1\n");
+}
+
+#[test]
+fn a_worker_that_does_not_know_the_app_says_so() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    farm.ok(&["submit", "wc", "a", "--job", "job"]);
+    let spec = String::from_utf8(farm.read("job/job.json")).expect("UTF-8");
+    farm.write("job/job.json", spec.replace("\"wc\"", "\"mine\""));
+    let worker = farm.run(&["worker", "job"]);
+    assert!([1, 2].contains(&worker.wait().code().unwrap_or(0)), "{}", worker.stderr());
+    assert!(worker.stderr().contains("mine"), "it names the app: {}", worker.stderr());
+}
+
+/// A job whose map tasks are all issued and none claimed.
+fn issued(farm: &Farm, maps: usize) {
+    farm.ok(&["submit", "wc", "books", "--job", "job", "--lease", "1s", "--split-size", "20KB"]);
+    let coordinator = farm.start(&["coordinator", "job"]);
+    farm.wait_for_names("job/pending", maps);
+    coordinator.kill_alone();
+}
+
+/// The job comes to a good end, by a run with two slots.
+fn ends_well(farm: &Farm, oracle: &[u8]) {
+    farm.ok(&["run", "wc", "books", "--job", "job", "--lease", "1s", "--split-size", "20KB", "--slots", "2"]);
+    assert!(farm.has("job/phase/finished"));
+    farm.same_bytes(&farm.outputs("job"), oracle, "the outputs");
+}
+
+#[test]
+fn descriptors_that_were_edited_or_replaced_are_no_matter() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    issued(&farm, 8);
+    farm.write("job/pending/map-00000.a1", "{\"by\": nonsense\n\n\x00\x01");
+    farm.write("job/pending/map-00001.a1", "");
+    for name in ["map-00002.a1", "map-00003.a1", "map-00004.a1"] {
+        std::fs::remove_file(farm.path(&format!("job/pending/{name}"))).expect("it is there");
+    }
+    std::fs::create_dir(farm.path("job/pending/map-00002.a1")).expect("made");
+    fifo(&farm.path("job/pending/map-00003.a1"));
+    symlink("/etc/hostname", farm.path("job/pending/map-00004.a1")).expect("made");
+    ends_well(&farm, &oracle);
+    assert_eq!(farm.names("job/pending"), ["map-00002.a1", "map-00003.a1", "map-00004.a1"], "what is not ours is left alone");
+    assert_eq!(farm.names("job/claimed"), [""; 0]);
+}
+
+#[test]
+fn foreign_files_in_every_folder_are_left_alone() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    issued(&farm, 8);
+    let folders =
+        [".", "pending", "claimed", "done", "failed", "expired", "workers", "phase", "shuffle", "output", "output/.attempts", "log"];
+    let mut planted = Vec::new();
+    for folder in folders {
+        for name in [".nfs0001", "core", "x~", "map-00000.a1.swp", "map-00001.a1@host.1.X"] {
+            planted.push(format!("job/{folder}/{name}"));
+        }
+        let odd = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"odd-\xff\xfe\n");
+        std::fs::write(farm.path(&format!("job/{folder}")).join(odd), "odd").expect("written");
+        std::fs::create_dir(farm.path(&format!("job/{folder}/a folder"))).expect("made");
+    }
+    planted.iter().for_each(|path| farm.write(path, "foreign"));
+    let claim = "map-00000.a1@elsewhere.1.abc";
+    for folder in ["claimed", "done", "failed", "expired"] {
+        fifo(&farm.path(&format!("job/{folder}/{claim}")));
+        symlink("nowhere", farm.path(&format!("job/{folder}/map-00001.a1@elsewhere.1.abc"))).expect("made");
+        std::fs::create_dir(farm.path(&format!("job/{folder}/reduce-00002.a1@elsewhere.1.abc"))).expect("made");
+    }
+    fifo(&farm.path("job/workers/elsewhere.1.abc"));
+    ends_well(&farm, &oracle);
+    planted.iter().for_each(|path| assert_eq!(farm.read(path), b"foreign", "{path} is left alone"));
+    assert!(farm.has(&format!("job/claimed/{claim}")) && farm.has("job/workers/elsewhere.1.abc"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    let farm = Farm::new();
+    // More than a pipe holds.
+    farm.write("in", (0..60_000_u32).map(|n| format!("{}\n", super::common::word(n.into()))).collect::<String>());
+    let mut child = Command::new(FLOCKWORK)
+        .args(["sequential", "wc", "in"])
+        .current_dir(farm.path("."))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut first = [0; 10];
+    child.stdout.take().expect("a pipe").read_exact(&mut first).expect("something is said");
+    let done = child.wait_with_output().expect("it ends");
+    assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""), "quiet, as other filters");
+}

@@ -1,0 +1,209 @@
+//! Slots and coordinators killed, stopped and doubled: the job ends all the same, with the same bytes.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::common::{Farm, Program, changed, pid_of, worker_of};
+
+/// About 200 map tasks of the eight books, and 10 reduces.
+const MANY: [&str; 8] = ["submit", "wc", "books", "--job", "job", "--split-lines", "62", "--lease=1s"];
+
+fn coordinator(farm: &Farm) -> Rc<Program> {
+    farm.start(&["coordinator", "job"])
+}
+
+fn worker(farm: &Farm) -> Rc<Program> {
+    farm.start(&["worker", "job", "--slots", "1", "--quiet"])
+}
+
+/// What the logs say of an attempt, by event.
+fn events(farm: &Farm, event: &str, task: &str) -> usize {
+    let wanted = (format!("\"event\":\"{event}\""), format!("\"task\":\"{task}\""));
+    let logs = farm.names("job/log").into_iter().map(|name| String::from_utf8_lossy(&farm.read(&format!("job/log/{name}"))).into_owned());
+    logs.map(|log| log.lines().filter(|line| line.contains(&wanted.0) && line.contains(&wanted.1)).count()).sum()
+}
+
+/// Files of an attempt's data, wherever they lie.
+fn data_of(farm: &Farm, claim: &str) -> Vec<String> {
+    let names = ["job/shuffle", "job/output/.attempts"].into_iter().flat_map(|folder| farm.names(folder));
+    names.filter(|name| name.starts_with(claim)).collect()
+}
+
+#[test]
+fn slots_and_coordinators_killed_all_the_time_change_nothing() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    farm.ok(&MANY);
+    let mut workers: Vec<_> = (0..3).map(|_| worker(&farm)).collect();
+    let mut leader = coordinator(&farm);
+    let (mut kills, mut turn) = (0, 0_usize);
+    farm.wait_for("the job ends although all are killed all the time", || {
+        turn += 1;
+        match turn % 32 {
+            // A coordinator must live for longer than a lease to see that a claim it has found is silent.
+            0 => leader.kill_alone(),
+            3 | 8 | 13 => workers[turn % 3].kill_alone(),
+            _ => {
+                let claims = farm.names("job/claimed");
+                kills += usize::from(claims.get(turn % claims.len().max(1)).is_some_and(|claim| farm.signal_slot(claim, Signal::KILL)));
+            }
+        }
+        for worker_ in workers.iter_mut().filter(|worker| worker.look().is_some()) {
+            *worker_ = worker(&farm);
+        }
+        if leader.look().is_some() && !farm.has("job/phase/finished") {
+            leader = coordinator(&farm);
+        }
+        std::thread::sleep(Duration::from_millis(120));
+        farm.has("job/phase/finished").then_some(())
+    });
+    coordinator(&farm).ends_with(0);
+    farm.finished_with("job", &oracle);
+    assert!(kills >= 3, "slots were killed in the middle of their tasks: {kills}");
+    assert!(!farm.names("job/expired").is_empty(), "and lost their claims");
+}
+
+#[test]
+fn a_stopped_worker_that_wakes_up_late_is_superseded_and_touches_nothing() {
+    let farm = Farm::with_books();
+    // Maps of two to five seconds that write a marker: the answer tells how many were called.
+    farm.ok(&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "--lease", "1s", "-r", "1"]);
+    let _leader = coordinator(&farm);
+    let zombie = worker(&farm);
+    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1); // It is in the app's hands,
+    std::thread::sleep(Duration::from_millis(500)); // and asleep: stopped before, it would sleep for too long afterwards, and its process be ended.
+    assert!(farm.signal_slot(&claim, Signal::STOP), "the slot lives");
+    let heir = worker(&farm);
+    farm.wait_for_name("job/claimed", "map-00000.a2@");
+    let done = farm.wait_for_name("job/done", "map-00000.a2@");
+    assert_ne!(worker_of(&done), worker_of(&claim), "another worker has done it");
+    assert_eq!(farm.names("job/expired"), [claim.as_str()], "its lease was lost");
+    let published = farm.wait_for("the job ends", || farm.has("job/phase/finished").then(|| farm.outputs("job")));
+    assert!(farm.signal_slot(&claim, Signal::CONT), "the slot still lives");
+    zombie.ends_with(0);
+    heir.ends_with(0);
+    assert_eq!(farm.names("job/done").iter().filter(|name| name.starts_with("map-")).count(), 1, "only one of them counts");
+    assert_eq!(events(&farm, "superseded", &claim), 1, "it says so in its log");
+    assert_eq!(data_of(&farm, &claim), [""; 0], "what it wrote is gone: its name in expired/ is the evidence");
+    assert_eq!(farm.outputs("job"), published, "and the output is what it was");
+    assert_eq!(published, b"a 2\n", "two calls, one result");
+}
+
+#[test]
+fn a_stopped_reduce_that_wakes_up_in_mid_job_changes_no_byte() {
+    let farm = Farm::with_books();
+    // The two slow keys take three seconds each.
+    farm.ok(&["submit", "early-exit", "books", "--job", "job", "--lease", "1s", "-r", "2"]);
+    let leader = coordinator(&farm);
+    let workers = [worker(&farm), worker(&farm)];
+    let claim = farm.wait_for_name("job/claimed", "reduce-");
+    assert!(farm.signal_slot(&claim, Signal::STOP), "the slot lives");
+    let task = claim.split_once(".a1@").expect("a first attempt").0;
+    farm.wait_for_name("job/claimed", &format!("{task}.a2@"));
+    assert!(farm.signal_slot(&claim, Signal::CONT), "the slot still lives");
+    leader.ends_with(0);
+    workers.iter().for_each(|worker| worker.ends_with(0));
+    let expected: Vec<String> = farm.names("books").iter().map(|name| format!("books/{name} 1")).collect();
+    let outputs = String::from_utf8(farm.outputs("job")).expect("UTF-8");
+    let mut lines: Vec<_> = outputs.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, expected);
+    farm.is_settled("job");
+    assert!(farm.names("job/expired").contains(&claim), "its lease was lost");
+}
+
+#[test]
+fn two_coordinators_at_work_at_once_do_no_harm() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    farm.ok(&MANY);
+    let first = coordinator(&farm);
+    farm.wait_for("the first leads", || first.stderr().contains("leading the job").then_some(()));
+    // Without its lock file the second believes itself alone, and so does the first.
+    std::fs::remove_file(farm.path("job/coordinator.lock")).expect("it is there");
+    let second = coordinator(&farm);
+    farm.wait_for("the second leads, too", || second.stderr().contains("leading the job").then_some(()));
+    let workers: Vec<_> = (0..3).map(|_| worker(&farm)).collect();
+    first.ends_with(0);
+    second.ends_with(0);
+    farm.finished_with("job", &oracle);
+    workers.iter().for_each(|worker| worker.ends_with(0));
+}
+
+#[test]
+fn a_standby_takes_over_at_once() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    farm.ok(&MANY);
+    let first = coordinator(&farm);
+    farm.wait_for("the first leads", || first.stderr().contains("leading the job").then_some(()));
+    let standby = coordinator(&farm);
+    farm.wait_for("the second stands by", || standby.stderr().contains("standing by").then_some(()));
+    let workers: Vec<_> = (0..2).map(|_| worker(&farm)).collect();
+    farm.wait_for_names("job/done", 10);
+    let died = Instant::now();
+    first.kill_alone();
+    farm.wait_for("the standby leads", || standby.stderr().contains("leading the job").then_some(()));
+    assert!(died.elapsed() < Duration::from_secs(2), "its lock fell free when it died: {:?}", died.elapsed());
+    standby.ends_with(0);
+    farm.finished_with("job", &oracle);
+    workers.iter().for_each(|worker| worker.ends_with(0));
+}
+
+#[test]
+fn slots_die_with_their_worker_and_their_claims_go_to_others() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "-r", "1"]);
+    let leader = coordinator(&farm);
+    let first = worker(&farm);
+    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1);
+    first.kill_alone();
+    farm.wait_for("its slot is gone, too", || (!farm.slots("job").contains(&pid_of(&claim)?)).then_some(()));
+    let second = worker(&farm);
+    leader.ends_with(0);
+    assert_eq!(farm.outputs("job"), b"a 2\n", "it was called twice");
+    second.ends_with(0);
+}
+
+#[test]
+fn a_worker_asked_to_leave_gives_its_claim_back_in_the_middle_of_a_task() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "-r", "1"]);
+    let leader = coordinator(&farm);
+    let first = worker(&farm);
+    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1);
+    // As systemd and Slurm do: everybody in the group, while the worker tells its slots as well.
+    first.signal_all(Signal::TERM);
+    first.ends_with(0);
+    assert_eq!(farm.names("job/expired"), [claim.as_str()], "given back");
+    assert!(String::from_utf8_lossy(&farm.read(&format!("job/expired/{claim}"))).contains("given_back"), "and its file says so");
+    let issued = farm.wait_for_name("job/pending", "map-00000.a2");
+    let waited = changed(&farm.path(&format!("job/pending/{issued}"))) - changed(&farm.path(&format!("job/expired/{claim}")));
+    assert!(waited < 2.0, "issued again at once, not after a lease: {waited}");
+    let second = farm.start(&["worker", "job", "--slots", "1"]);
+    leader.ends_with(0);
+    second.ends_with(0);
+    assert_eq!(farm.outputs("job"), b"a 2\n");
+}
+
+#[test]
+fn a_worker_whose_name_is_removed_finishes_its_task_and_leaves() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "-r", "1"]);
+    let leader = coordinator(&farm);
+    let first = worker(&farm);
+    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1);
+    std::fs::remove_file(farm.path(&format!("job/workers/{}", worker_of(&claim)))).expect("it is there");
+    first.ends_with(0);
+    assert!(farm.names("job/done").contains(&claim), "it has finished its task");
+    let second = worker(&farm);
+    leader.ends_with(0);
+    second.ends_with(0);
+    assert_eq!(farm.outputs("job"), b"a 1\n", "called once");
+}

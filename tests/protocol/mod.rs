@@ -1,0 +1,21 @@
+//! The protocol proved on the simulated disk: the real claims, the real coordinator, a miniature word count instead of the engine.
+//!
+//! | file | proof |
+//! |---|---|
+//! | `interleavings` | every interleaving of a small case, states pinned; mutants of the protocol that must be found |
+//! | `holes` | one named test per hole that a model of the protocol has found |
+//! | `die_at_k` | worker and coordinator killed at every single disk call |
+//! | `schedules` | random schedules of large cases, by seed |
+//! | `damage` | shuffle files and records damaged after they were committed; limits; retry |
+//! | `cost` | disk calls per task |
+//!
+//! `bench` sets the scene and judges the end; `lens` is a disk seen by an actor of the explorer, faithfully or as a mutant.
+
+mod bench;
+mod cost;
+mod damage;
+mod die_at_k;
+mod holes;
+mod interleavings;
+mod lens;
+mod schedules;
