@@ -1,6 +1,6 @@
-//! `wc`: how often each word occurs, one line `word count` per word. Input: lines of text. Cost: one table entry per distinct word of a split.
+//! `wc`: how often each word occurs, one line `word count` per word. Input: text. Cost: one table entry per distinct word of a split.
 
-use flockwork::app::{App, AppResult, Emit, Output, Record, Values};
+use flockwork::app::{App, AppResult, Emit, Output, Record, Unit, Values};
 
 use super::words::for_each_word;
 
@@ -10,6 +10,11 @@ pub struct WordCount;
 impl App for WordCount {
     type Value = u64;
     const COMBINES: bool = true;
+
+    /// A line's end is no letter, so many lines can be gone through at once.
+    fn unit(&self) -> Unit {
+        Unit::Blocks
+    }
 
     fn map(&self, record: Record<'_>, out: &mut impl Emit<u64>) -> AppResult {
         for_each_word(record.bytes, |word| out.emit(word, &1));

@@ -49,17 +49,32 @@ pub type AppResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 pub enum Unit {
     /// One line without its newline (and without a carriage return before it).
     Lines,
+    /// Many whole lines at a time, their ends included: as many as the reader has in memory, so that an app which goes through bytes faster than
+    /// through lines need not be called for each. The app's answer must not depend on where one block ends and the next begins.
+    Blocks,
     /// One whole file; each file is a map task of its own.
     Files,
+}
+
+/// How keys find their output file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partitioning {
+    /// As [`App::partition`] says: by the published hash, unless the app has its own way.
+    Hash,
+    /// In ranges of keys, so that the output files one behind the other are sorted. The ranges come from a sample: `map` is run on some of the
+    /// input while the job is planned (what it returns as an error there does not matter).
+    Range,
 }
 
 /// One record as `map` sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// The line, or the whole file.
+    /// The line, the lines, or the whole file.
     pub bytes: &'a [u8],
     /// The file's name as the user typed it.
     pub file: &'a str,
+    /// Which of the job's files it is, counted from 0 in the order of the input.
+    pub file_number: u32,
     /// Where the record begins in the file, in bytes (of the unpacked content where the file is compressed).
     pub offset: u64,
 }
@@ -90,7 +105,12 @@ pub trait App: Send + Sync + 'static {
     /// Called once per key of a partition, keys in ascending order of their bytes; writes any bytes.
     fn reduce(&self, key: &[u8], values: &mut Values<'_, Self::Value>, out: &mut Output<'_>) -> AppResult;
 
-    /// Which of `parts` output files gets this key; the published hash unless said otherwise.
+    /// How keys find their output file; by [`App::partition`] unless said otherwise.
+    fn partitioning(&self) -> Partitioning {
+        Partitioning::Hash
+    }
+
+    /// Which of `parts` output files gets this key; the published hash unless said otherwise. Not asked under [`Partitioning::Range`].
     fn partition(&self, key: &[u8], parts: u32) -> u32 {
         crate::partition::by_hash(key, parts)
     }
@@ -296,6 +316,12 @@ impl Options {
     /// The option's text.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
+    }
+
+    /// The option as a number, or `default` where it was not given.
+    pub fn number<N: std::str::FromStr>(&self, key: &str, default: N) -> Result<N, String> {
+        let Some(text) = self.get(key) else { return Ok(default) };
+        text.parse().map_err(|_| format!("the option `{key}` is a number, not `{text}`"))
     }
 
     /// The option's text, or a message that it is missing.

@@ -19,6 +19,9 @@ pub struct Piece {
     pub name: String,
     /// Where the file is: relative to the job directory if on the same mount, else absolute.
     pub path: String,
+    /// Which of the job's files it is, counted from 0 in the order of the input.
+    #[serde(default)]
+    pub file: u32,
     /// First byte.
     pub from: u64,
     /// One past the last byte.

@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::Options;
-use crate::data::Split;
+use crate::data::{Failure, Split};
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
-use crate::engine::split::SplitRule;
+use crate::engine::split::{SplitRule, plan_splits, whole_files};
 use crate::engine::{self, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{ATTEMPTS, DIRS, JOB_JSON, OUTPUT};
 use crate::job::plan::{self, Plan};
 use crate::job::spec::{self, Ask, FORMAT, Spec};
+use crate::partition::RangeTable;
 
 /// A planned job.
 pub struct Planned {
@@ -46,7 +47,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
         }
     }
     // Everything that can be wrong is found before anything is made.
-    let splits = splits(apps, root, ask)?;
+    let (splits, ranges) = splits(apps, root, ask)?;
     let mut ask = ask.clone();
     if ask.output != OUTPUT {
         ask.output = output_dir(Path::new(&ask.output), root)?;
@@ -60,7 +61,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
         check_same(root, &written, &spec.ask)?;
         return plan_if_needed(apps, root, disk, written);
     }
-    let _ = plan::create_map(&*disk, root, &written.id, &splits)?;
+    let _ = plan::create_map(&*disk, root, &written.id, &splits, ranges)?;
     let maps = maps(&*disk, root)?;
     Ok(Planned { spec: written, disk, maps })
 }
@@ -79,9 +80,9 @@ fn plan_if_needed(apps: &[AppEntry], root: &Path, disk: Arc<dyn Disk>, spec: Spe
         for typed in ask.inputs.iter_mut().filter(|typed| Path::new(typed).is_relative()) {
             *typed = Path::new(&spec.cwd).join(&*typed).to_string_lossy().into_owned();
         }
-        let mut splits = splits(apps, root, &ask)?;
+        let (mut splits, ranges) = splits(apps, root, &ask)?;
         as_typed(&mut splits, &spec.cwd);
-        let _ = plan::create_map(&*disk, root, &spec.id, &splits)?;
+        let _ = plan::create_map(&*disk, root, &spec.id, &splits, ranges)?;
     }
     let maps = maps(&*disk, root)?;
     Ok(Planned { spec, disk, maps })
@@ -102,10 +103,18 @@ fn maps(disk: &dyn Disk, root: &Path) -> Result<u32> {
     plan.map(|plan| plan.head().maps).ok_or_else(|| Error::new(ErrorKind::Vanished, "cannot find the plan just written in").on(root))
 }
 
-fn splits(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Vec<Split>> {
+/// The map tasks, and the ranges of keys where the app asks for them.
+fn splits(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<(Vec<Split>, Option<RangeTable>)> {
     let app = engine::make(apps, &ask.app, &Options(ask.options.clone()))?;
     let files = input::resolve(&ask.inputs, root)?;
-    engine::split::plan_splits(&files, app.unit(), &SplitRule { bytes: ask.split_bytes, lines: ask.split_lines })
+    let splits = plan_splits(&files, app.unit(), &SplitRule { bytes: ask.split_bytes, lines: ask.split_lines })?;
+    let ranges = app.sample_ranges(&whole_files(&files), Path::new("/"), ask.reduces).map_err(|failure| match failure {
+        Failure::Input(text) => Error::new(ErrorKind::Input, text),
+        Failure::Disk(error) => error,
+        Failure::App(text) => Error::new(ErrorKind::App, text),
+        Failure::Damaged(_) | Failure::Cancelled => Error::new(ErrorKind::Failed, "interrupted"),
+    })?;
+    Ok((splits, ranges))
 }
 
 /// What a directory that was named as a job's holds.

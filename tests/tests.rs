@@ -11,6 +11,9 @@ mod protocol;
 /// Jobs from their command line to their bytes, with nothing going wrong.
 mod whole_job;
 
+/// The built-in apps as whole jobs, cut anywhere and packed.
+mod apps;
+
 /// The seven tests of the lab that this design comes from.
 mod lab;
 

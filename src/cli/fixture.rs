@@ -41,7 +41,7 @@ impl Bench {
         let spec = Spec { format: FORMAT, id: "k3fk3f".to_owned(), submitted: stamp, cwd: "/".to_owned(), ask: ask() };
         let _ = spec::submit(&*disk, &root, &spec).expect("submitted");
         let splits = vec![Split { pieces: Vec::new() }; MAPS as usize];
-        let _ = plan::create_map(&*disk, &root, &spec.id, &splits).expect("planned");
+        let _ = plan::create_map(&*disk, &root, &spec.id, &splits, None).expect("planned");
         let worker = WorkerName::new("node7", 4121, "k3f");
         let presence = Some(Presence::register(&*disk, &worker, 0).expect("registered"));
         let coordinator = coordinator(&disk, root, spec, "c1");

@@ -10,6 +10,7 @@ use crate::app::Context;
 use crate::control::Control;
 use crate::data::{Counters, Failure, Made, Piece, ShuffleForm, Split};
 use crate::ids::TaskId;
+use crate::partition::RangeTable;
 
 /// Marsaglia's xorshift64: the same numbers on every machine. The seed is not 0.
 pub(super) struct Random(pub u64);
@@ -43,7 +44,7 @@ pub(super) fn input_file(dir: &Path, name: &str, bytes: &[u8]) -> InputFile {
 /// A part of a file, its path absolute.
 pub(super) fn piece_of(file: &InputFile, from: u64, to: u64) -> Piece {
     let path = file.path.to_str().expect("UTF-8").to_owned();
-    Piece { name: file.name.clone(), path, from, to, len: file.len, mtime_ns: file.mtime_ns }
+    Piece { name: file.name.clone(), path, file: 0, from, to, len: file.len, mtime_ns: file.mtime_ns }
 }
 
 /// A job's directories and settings.
@@ -51,6 +52,7 @@ pub(super) struct Bench<'a> {
     pub app: &'a dyn AnyApp,
     pub dir: &'a Path,
     pub partitions: u32,
+    pub ranges: Option<RangeTable>,
     pub control: &'a Control,
 }
 
@@ -67,6 +69,7 @@ impl Bench<'_> {
             shuffle_dir: &shuffle_dir,
             name: &name,
             partitions: self.partitions,
+            ranges: self.ranges.as_ref(),
             form: ShuffleForm::Json,
             sync: number.is_multiple_of(2),
             context: &context,
@@ -112,4 +115,17 @@ impl Bench<'_> {
         let counters = self.app.run_sequential(&whole, self.partitions, &mut out)?;
         Ok((out.into_inner(), counters))
     }
+}
+
+/// One gzip member.
+pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(content).expect("writing to memory");
+    packed.finish().expect("writing to memory")
+}
+
+/// One Zstandard frame, with a checksum.
+pub(super) fn zstd(content: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest)
 }

@@ -15,11 +15,12 @@ use super::reader::Reader;
 use super::{MapWork, counters, shuffle_json};
 use crate::app::{App, Context, Emit, Record, Unit, Value};
 use crate::data::{Counters, Failure, FileSum, Made, ShuffleForm};
+use crate::partition::RangeTable;
 
 /// Runs one map attempt of `app`.
 pub(super) fn run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     let unit = app.unit();
-    let mut pairs = Pairs::new(app, work.context, work.partitions);
+    let mut pairs = Pairs { ranges: work.ranges, ..Pairs::new(app, work.context, work.partitions) };
     let mut reader = Reader::new(work.base, unit, work.control);
     let tally = reader.read(work.split, &mut |record| map_record(app, unit, record, &mut pairs))?;
     let n_pairs = pairs.n_pairs;
@@ -51,6 +52,7 @@ fn map_record<A: App>(app: &A, unit: Unit, record: Record<'_>, pairs: &mut Pairs
 pub(super) fn at_record(text: &str, unit: Unit, record: Record<'_>) -> String {
     match unit {
         Unit::Lines => format!("{text} (in the line at byte {} of {})", record.offset, record.file),
+        Unit::Blocks => format!("{text} (in the lines from byte {} of {})", record.offset, record.file),
         Unit::Files => format!("{text} (in {})", record.file),
     }
 }
@@ -73,6 +75,7 @@ struct Total<V> {
 struct Pairs<'a, A: App> {
     app: &'a A,
     context: &'a Context,
+    ranges: Option<&'a RangeTable>,
     /// One per partition, in its final form.
     texts: Vec<Vec<u8>>,
     totals: HashMap<Box<[u8]>, Total<<A::Value as ToOwned>::Owned>>,
@@ -87,12 +90,22 @@ struct Pairs<'a, A: App> {
 impl<'a, A: App> Pairs<'a, A> {
     fn new(app: &'a A, context: &'a Context, partitions: u32) -> Pairs<'a, A> {
         let texts = vec![Vec::new(); partitions.max(1) as usize];
-        Pairs { app, context, texts, totals: HashMap::new(), scratch: Vec::new(), counters: Counters::new(), n_pairs: 0, fault: None }
+        Pairs {
+            app,
+            context,
+            ranges: None,
+            texts,
+            totals: HashMap::new(),
+            scratch: Vec::new(),
+            counters: Counters::new(),
+            n_pairs: 0,
+            fault: None,
+        }
     }
 
     fn partition(&mut self, key: &[u8]) -> Option<u32> {
         let parts = self.texts.len() as u32;
-        let partition = self.app.partition(key, parts);
+        let partition = self.ranges.map_or_else(|| self.app.partition(key, parts), |ranges| ranges.partition(key));
         if partition < parts {
             return Some(partition);
         }

@@ -1,5 +1,5 @@
 //! The data plane: inputs to splits, splits to shuffle files, shuffle files to output files. It knows no protocol: it is told where to read
-//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `map`, `shuffle_json`, `group`, `reduce`, `output`, `sequential`;
+//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `window`, `unpack`, `sample`, `map`, `shuffle_json`, `group`, `reduce`, `output`, `sequential`;
 //! beneath them `draft` (a file not yet visible), `sum` (checksums), `guard` (panics), `counters`.
 //!
 //! Every attempt counts, beside what the app counts (an app's counter of one of these names adds to it):
@@ -27,19 +27,23 @@ mod map;
 mod output;
 mod reader;
 mod reduce;
+mod sample;
 mod sequential;
 mod shuffle_json;
 pub mod split;
 pub mod sum;
 #[cfg(test)]
 mod tests;
+mod unpack;
+mod window;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::app::{Context, OptionDoc, Options, Unit};
 use crate::control::Control;
-use crate::data::{Counters, Failure, FileSum, Made, ShuffleForm, Split};
+use crate::data::{Counters, Failure, FileSum, Made, Piece, ShuffleForm, Split};
+use crate::partition::RangeTable;
 
 /// An app as the engine and the registry see it: any [`App`](crate::app::App), its types erased.
 ///
@@ -47,6 +51,10 @@ use crate::data::{Counters, Failure, FileSum, Made, ShuffleForm, Split};
 pub trait AnyApp: Send + Sync {
     /// What one record is.
     fn unit(&self) -> Unit;
+
+    /// The ranges of keys of a job over these whole files, by a sample of what `map` makes of them; `None` if the app's keys are not dealt out by
+    /// range. The same files give the same ranges.
+    fn sample_ranges(&self, files: &[Piece], base: &Path, partitions: u32) -> Result<Option<RangeTable>, Failure>;
 
     /// Runs one map attempt: reads the split, writes the shuffle files, closed and described.
     fn run_map(&self, work: &MapWork<'_>) -> Result<Made, Failure>;
@@ -72,6 +80,8 @@ pub struct MapWork<'a> {
     pub name: &'a str,
     /// How many partitions (reduce tasks).
     pub partitions: u32,
+    /// The plan's ranges of keys, where the app asks for them.
+    pub ranges: Option<&'a RangeTable>,
     /// How shuffle files are written.
     pub form: ShuffleForm,
     /// Flush files to the server's disk before they are described (on a network mount).

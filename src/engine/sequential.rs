@@ -1,6 +1,6 @@
 //! The oracle: the same job in one thread, in the plainest way there is, to compare everything else with.
 //!
-//! Contract: writes what the job's output files hold, one partition after the other. It shares the record reader with the engine and nothing else: no
+//! Contract: writes what the job's output files hold, one partition after the other. It shares the record reader and the sample of keys with the engine and nothing else: no
 //! combining, no shuffle files, no checksums; all pairs in memory. Counters that speak of those are absent.
 
 use std::cell::Cell;
@@ -14,9 +14,10 @@ use super::reader::Reader;
 use super::reduce::at_key;
 use crate::app::{App, Context, Emit, Output, Sink, Value, ValueSource, Values};
 use crate::control::Control;
-use crate::data::{Counters, Failure, Split};
+use crate::data::{Counters, Failure, Piece, Split};
 use crate::error::{Error, ErrorKind};
 use crate::ids::TaskId;
+use crate::partition::RangeTable;
 
 /// Runs `app` over `files` (whole files, their paths absolute or relative to `/`) and writes all partitions to `out` in order.
 ///
@@ -25,8 +26,10 @@ pub(super) fn run<A: App>(app: &A, files: &[Split], partitions: u32, out: &mut d
     let dir = tempfile::Builder::new().prefix("flockwork-sequential-").tempdir();
     let dir = dir.map_err(|error| Failure::Disk(Error::io("cannot create a directory in", std::env::temp_dir(), error)))?;
     let context = Context { job_dir: dir.path().to_owned(), attempt: TaskId::map(0).attempt(1) };
+    let pieces: Vec<Piece> = files.iter().flat_map(|file| file.pieces.iter().cloned()).collect();
+    let ranges = super::sample::ranges(app, &pieces, Path::new("/"), partitions)?;
     let partitions = vec![Keys::new(); partitions.max(1) as usize];
-    let mut tables = Tables { app, context: &context, partitions, n_pairs: 0, counters: Counters::new() };
+    let mut tables = Tables { app, context: &context, ranges, partitions, n_pairs: 0, counters: Counters::new() };
     let control = Control::default();
     let unit = app.unit();
     let mut reader = Reader::new(Path::new("/"), unit, &control);
@@ -81,6 +84,7 @@ fn unwritable(error: io::Error) -> Failure {
 struct Tables<'a, A: App> {
     app: &'a A,
     context: &'a Context,
+    ranges: Option<RangeTable>,
     partitions: Vec<Keys>,
     n_pairs: u64,
     counters: Counters,
@@ -91,7 +95,8 @@ impl<A: App> Emit<A::Value> for Tables<'_, A> {
         self.n_pairs += 1;
         let mut bytes = Vec::new();
         value.write(&mut bytes);
-        let partition = self.app.partition(key, self.partitions.len() as u32) as usize;
+        let parts = self.partitions.len() as u32;
+        let partition = self.ranges.as_ref().map_or_else(|| self.app.partition(key, parts), |ranges| ranges.partition(key)) as usize;
         assert!(partition < self.partitions.len(), "the app's partition() answered {partition}, and there are {}", self.partitions.len());
         self.partitions[partition].entry(key.to_vec()).or_default().push(bytes);
     }

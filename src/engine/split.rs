@@ -7,13 +7,14 @@
 //!   are combined, in order, up to the split size and up to a sixteenth of their number; so there are never fewer than 16 splits, or one per file where
 //!   there are fewer than 32 files. Empty files are left out.
 //! - Lines by number: each file is read once, and cut after every n lines exactly; no split holds lines of two files.
-//!
-//! Limits: compressed files (`.gz`, `.zst`) are refused, for they are not read yet.
+//! - Packed files (`.gz`, `.zst`) are never cut; where sizes matter, the packed size counts.
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Deref;
 
 use super::input::InputFile;
+use super::unpack::Packing;
 use crate::app::Unit;
 use crate::data::{Piece, Split};
 use crate::error::{Error, ErrorKind, Result};
@@ -35,19 +36,46 @@ const BLOCK_BYTES: usize = 1 << 20;
 
 /// The map tasks of a job over `files`. None at all where there is no line to read.
 pub fn plan_splits(files: &[InputFile], unit: Unit, rule: &SplitRule) -> Result<Vec<Split>> {
-    if let Some(file) = files.iter().find(|file| file.name.ends_with(".gz") || file.name.ends_with(".zst")) {
-        let error = Error::new(ErrorKind::Input, "cannot read input").on(&file.name).because("compressed input is not read yet");
-        return Err(error.advise("unpack it first, with gunzip or zstd -d"));
-    }
     match (unit, rule.lines) {
-        (Unit::Files, _) => Ok(files.iter().map(|file| Split { pieces: vec![piece(file, 0, file.len)] }).collect()),
-        (Unit::Lines, None) => Ok(by_bytes(files, rule.bytes.max(1))),
-        (Unit::Lines, Some(lines)) => by_lines(files, lines.max(1)),
+        (Unit::Files, _) => Ok(numbered(files).map(|file| Split { pieces: vec![file.piece(0, file.len)] }).collect()),
+        (Unit::Lines | Unit::Blocks, None) => Ok(by_bytes(files, rule.bytes.max(1))),
+        (Unit::Lines | Unit::Blocks, Some(lines)) => by_lines(files, lines.max(1)),
     }
 }
 
-fn piece(file: &InputFile, from: u64, to: u64) -> Piece {
-    Piece { name: file.name.clone(), path: file.stored.clone(), from, to, len: file.len, mtime_ns: file.mtime_ns }
+/// Each file as one piece, its path absolute: what a sample of the input is taken from.
+pub fn whole_files(files: &[InputFile]) -> Vec<Piece> {
+    numbered(files).map(|file| Piece { path: file.path.to_string_lossy().into_owned(), ..file.piece(0, file.len) }).collect()
+}
+
+/// An input file and its number among all.
+#[derive(Clone, Copy)]
+struct Numbered<'a> {
+    number: u32,
+    file: &'a InputFile,
+}
+
+fn numbered(files: &[InputFile]) -> impl Iterator<Item = Numbered<'_>> {
+    (0..).zip(files).map(|(number, file)| Numbered { number, file })
+}
+
+impl Deref for Numbered<'_> {
+    type Target = InputFile;
+    fn deref(&self) -> &InputFile {
+        self.file
+    }
+}
+
+impl Numbered<'_> {
+    fn piece(&self, from: u64, to: u64) -> Piece {
+        let InputFile { name, stored, len, mtime_ns, .. } = self.file.clone();
+        Piece { name, path: stored, file: self.number, from, to, len, mtime_ns }
+    }
+
+    /// Nobody can enter a packed file in the middle.
+    fn is_packed(&self) -> bool {
+        Packing::of(&self.name) != Packing::Plain
+    }
 }
 
 fn by_bytes(files: &[InputFile], bytes: u64) -> Vec<Split> {
@@ -55,18 +83,19 @@ fn by_bytes(files: &[InputFile], bytes: u64) -> Vec<Split> {
     let n_together = (n_small / SPLITS_MIN).max(1);
     let mut splits = Vec::new();
     let mut together = Gathered::default();
-    for file in files.iter().filter(|file| file.len > 0) {
+    for file in numbered(files).filter(|file| file.len > 0) {
         if file.len > bytes {
             together.close_into(&mut splits);
-            let starts = (0..file.len.div_ceil(bytes)).map(|n| n * bytes);
-            splits.extend(starts.map(|from| Split { pieces: vec![piece(file, from, (from + bytes).min(file.len))] }));
+            let step = if file.is_packed() { file.len } else { bytes };
+            let starts = (0..file.len.div_ceil(step)).map(|n| n * step);
+            splits.extend(starts.map(|from| Split { pieces: vec![file.piece(from, (from + step).min(file.len))] }));
             continue;
         }
         if together.pieces.len() == n_together || together.bytes + file.len > bytes {
             together.close_into(&mut splits);
         }
         together.bytes += file.len;
-        together.pieces.push(piece(file, 0, file.len));
+        together.pieces.push(file.piece(0, file.len));
     }
     together.close_into(&mut splits);
     splits
@@ -91,10 +120,11 @@ impl Gathered {
 fn by_lines(files: &[InputFile], lines: u64) -> Result<Vec<Split>> {
     let mut splits = Vec::new();
     let mut block = vec![0; BLOCK_BYTES];
-    for file in files.iter().filter(|file| file.len > 0) {
+    for file in numbered(files).filter(|file| file.len > 0) {
         let mut from = 0;
-        for to in cuts(file, lines, &mut block)? {
-            splits.push(Split { pieces: vec![piece(file, from, to)] });
+        let cuts = if file.is_packed() { vec![file.len] } else { cuts(&file, lines, &mut block)? };
+        for to in cuts {
+            splits.push(Split { pieces: vec![file.piece(from, to)] });
             from = to;
         }
     }
@@ -198,14 +228,19 @@ mod tests {
     }
 
     #[test]
-    fn compressed_input_is_refused_by_name() {
-        for name in ["logs/a.gz", "b.zst"] {
-            let error = plan_splits(&[file("a", 1), file(name, 1)], Unit::Lines, &RULE).expect_err("refused");
-            assert_eq!(error.kind(), ErrorKind::Input);
-            assert!(
-                error.to_string().starts_with(&format!("cannot read input {name}: compressed input is not read yet; unpack")),
-                "{error}"
-            );
-        }
+    fn packed_files_are_never_cut() {
+        let files = [file("a.gz", 25), file("b.zst", 5), file("c", 11)];
+        let expected = [[("a.gz", 0, 25)], [("b.zst", 0, 5)], [("c", 0, 10)], [("c", 10, 11)]];
+        assert_eq!(shape(&plan_splits(&files, Unit::Lines, &RULE).expect("planned")), expected);
+        let by_number = plan_splits(&files[..2], Unit::Lines, &SplitRule { bytes: 1, lines: Some(1) }).expect("not even opened");
+        assert_eq!(shape(&by_number), expected[..2]);
+    }
+
+    #[test]
+    fn pieces_know_the_number_of_their_file_among_all() {
+        let files = [file("a", 25), file("e", 0), file("a", 1), file("b", 1)];
+        let splits = plan_splits(&files, Unit::Lines, &RULE).expect("planned");
+        let numbers: Vec<u32> = splits.iter().flat_map(|split| &split.pieces).map(|piece| piece.file).collect();
+        assert_eq!(numbers, [0, 0, 0, 2, 3], "the empty one counts, and one given twice is two");
     }
 }

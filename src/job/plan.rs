@@ -14,6 +14,7 @@ use super::layout::{PHASE_MAP, PHASE_REDUCE};
 use crate::data::{FileSum, Split};
 use crate::disk::{Created, Disk, create};
 use crate::error::{Error, ErrorKind, Result};
+use crate::partition::RangeTable;
 
 /// Bytes read at a time.
 const BLOCK_BYTES: u64 = 64 << 10;
@@ -31,6 +32,9 @@ pub struct Head {
     pub job: String,
     /// How many map tasks there are.
     pub maps: u32,
+    /// The ranges of keys, where the app's keys are dealt out by range: in the plan, so that every attempt has the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<RangeTable>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,18 +55,18 @@ pub struct Counted {
 }
 
 /// Writes the map plan, once.
-pub fn create_map(disk: &dyn Disk, root: &Path, job: &str, splits: &[Split]) -> Result<Created> {
+pub fn create_map(disk: &dyn Disk, root: &Path, job: &str, splits: &[Split], ranges: Option<RangeTable>) -> Result<Created> {
     let maps = u32::try_from(splits.len())
         .map_err(|_| Error::new(ErrorKind::Input, "cannot plan more than 4294967295 map tasks").advise("raise --split-size"))?;
     let lines = splits.iter().zip(0..).map(|(split, task)| serde_json::to_vec(&MapLine { task, split: split.clone() }));
-    create_plan(disk, root, PHASE_MAP, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps }, lines)
+    create_plan(disk, root, PHASE_MAP, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges }, lines)
 }
 
 /// Writes the reduce plan, once.
 pub fn create_reduce(disk: &dyn Disk, root: &Path, job: &str, counted: &[Counted]) -> Result<Created> {
     let maps = u32::try_from(counted.len()).expect("as many as the map plan has");
     let lines = counted.iter().map(serde_json::to_vec);
-    create_plan(disk, root, PHASE_REDUCE, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps }, lines)
+    create_plan(disk, root, PHASE_REDUCE, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges: None }, lines)
 }
 
 fn create_plan(
@@ -95,6 +99,13 @@ pub struct Read {
     head: Option<Head>,
     len: u64,
     blocks: HashMap<u64, Vec<u8>>,
+}
+
+impl Read {
+    /// The first line, once the plan was opened.
+    pub fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -246,7 +257,15 @@ mod tests {
     use crate::disk::real::RealDisk;
 
     fn split(n: usize) -> Split {
-        let piece = Piece { name: "x".repeat(n % 97), path: "y".repeat(n * 7919 % 211), from: n as u64, to: n as u64, len: 0, mtime_ns: 0 };
+        let piece = Piece {
+            name: "x".repeat(n % 97),
+            path: "y".repeat(n * 7919 % 211),
+            file: 0,
+            from: n as u64,
+            to: n as u64,
+            len: 0,
+            mtime_ns: 0,
+        };
         Split { pieces: vec![piece; 1 + n % 3] }
     }
 
@@ -257,9 +276,10 @@ mod tests {
             let disk = RealDisk::at(dir.path());
             disk.make_dir("phase").expect("a folder");
             let splits: Vec<Split> = (0..n_tasks).map(split).collect();
-            assert_eq!(create_map(&disk, dir.path(), "j", &splits).expect("created"), Created::Now);
+            let ranges = (n_tasks > 1).then(|| RangeTable::of_sample(vec![b"\xff\n".to_vec(), b"b".to_vec()], 2));
+            assert_eq!(create_map(&disk, dir.path(), "j", &splits, ranges.clone()).expect("created"), Created::Now);
             let mut plan = Plan::map(&disk, dir.path()).expect("opened").expect("there");
-            assert_eq!(plan.head().maps as usize, n_tasks);
+            assert_eq!((plan.head().maps as usize, &plan.head().ranges), (n_tasks, &ranges));
             for (task, split) in (0..).zip(&splits) {
                 assert_eq!(plan.split(task).expect("found"), *split, "task {task} of {n_tasks}");
             }

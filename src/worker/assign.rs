@@ -9,6 +9,7 @@ use crate::ids::{ClaimName, Phase};
 use crate::job::layout::{PHASE, State};
 use crate::job::outputs;
 use crate::job::plan::{Plan, Read};
+use crate::partition::RangeTable;
 
 /// A map task's input. `read` is what earlier tasks have read of the plan.
 pub fn split(disk: &dyn Disk, root: &Path, task: u32, read: &mut Option<Read>) -> Result<Split> {
@@ -19,6 +20,11 @@ pub fn split(disk: &dyn Disk, root: &Path, task: u32, read: &mut Option<Read>) -
     let split = plan.split(task);
     *read = Some(plan.into_read());
     split
+}
+
+/// The ranges of keys that a plan read so far has; its first line is read first.
+pub fn ranges(read: Option<&Read>) -> Option<RangeTable> {
+    read?.head()?.ranges.clone()
 }
 
 /// What a reduce task reads of every map task, in the order of the map tasks: the counting attempt and its file for `partition`.

@@ -31,12 +31,14 @@ impl Engine {
 
     fn run_map(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
         let split = assign::split(&*self.disk, &self.root, claim.attempt.task.number, &mut self.plan).map_err(Failure::Disk)?;
+        let ranges = assign::ranges(self.plan.as_ref());
         let work = MapWork {
             split: &split,
             base: &self.root,
             shuffle_dir: &self.root.join(SHUFFLE),
             name: &claim.to_string(),
             partitions: self.ask.reduces,
+            ranges: ranges.as_ref(),
             form: self.ask.shuffle,
             sync: self.disk.is_network(),
             context: &self.context(claim),

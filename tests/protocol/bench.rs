@@ -66,7 +66,7 @@ fn text(task: u32) -> String {
 }
 
 fn split(task: u32) -> Split {
-    let piece = Piece { name: text(task), path: "none".to_owned(), from: 0, to: 1, len: 1, mtime_ns: 0 };
+    let piece = Piece { name: text(task), path: "none".to_owned(), file: 0, from: 0, to: 1, len: 1, mtime_ns: 0 };
     Split { pieces: vec![piece] }
 }
 
@@ -99,7 +99,7 @@ pub fn submit(disk: &dyn Disk, spec: &Spec, maps: u32) {
     let _ = spec::submit(disk, root(), spec).expect("submit");
     disk.make_dir("output/.attempts").expect("make the attempts' folder");
     let splits: Vec<Split> = (0..maps).map(split).collect();
-    let _ = plan::create_map(disk, root(), &spec.id, &splits).expect("plan");
+    let _ = plan::create_map(disk, root(), &spec.id, &splits, None).expect("plan");
 }
 
 /// The directory after [`submit`].
