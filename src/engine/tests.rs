@@ -106,7 +106,7 @@ fn temp() -> tempfile::TempDir {
 }
 
 fn bench<'a>(app: &'a dyn AnyApp, dir: &'a Path, control: &'a Control) -> Bench<'a> {
-    Bench { app, dir, partitions: 3, control }
+    Bench { app, dir, partitions: 3, form: ShuffleForm::Json, budget: Budget::new(1 << 20), control }
 }
 
 fn whole(file: &input::InputFile) -> Split {
@@ -131,7 +131,7 @@ fn any_input_however_split_gives_the_oracles_bytes() {
         let app: &dyn AnyApp = *random.pick(&[&lines as &dyn AnyApp, &files, &Count]);
         let rule = SplitRule { bytes: 1 + random.below(40), lines: (round % 3 == 0).then(|| 1 + random.below(3)) };
         let splits = plan_splits(&inputs, app.unit(), &rule).expect("planned");
-        let job = Bench { app, dir: dir.path(), partitions: 1 + random.below(5) as u32, control: &control };
+        let job = Bench { app, dir: dir.path(), partitions: 1 + random.below(5) as u32, ..bench(app, dir.path(), &control) };
         let (bytes, mut counters) = job.run(&splits).expect("run");
         let (expected, oracle_counters) = job.oracle(&inputs).expect("run");
         assert_eq!(bytes.escape_ascii().to_string(), expected.escape_ascii().to_string(), "round {round}, {rule:?}");

@@ -67,9 +67,12 @@ pub fn replace_retracted(
     Ok(replaced)
 }
 
-/// One file per partition in order.
-fn file_of(files: Vec<FileSum>, partition: u32) -> Option<FileSum> {
-    files.into_iter().nth(partition as usize)
+/// One run for all partitions, or one file per partition in order.
+fn file_of(mut files: Vec<FileSum>, partition: u32) -> Option<FileSum> {
+    match &files[..] {
+        [file] if file.name.ends_with(".run") => files.pop(),
+        _ => files.into_iter().nth(partition as usize),
+    }
 }
 
 fn no_plan(root: &Path, phase: &str) -> Error {
