@@ -65,7 +65,7 @@ impl<'a, A: App> Emitter<'a, A> {
             let (app, work, spills) = (self.app, self.work, std::mem::take(&mut self.spills));
             // The merge needs the memory.
             (self.table, self.arena) = (None, Arena::default());
-            let merging = Merging { dir: work.shuffle_dir, partitions: work.partitions, budget: work.budget, control: work.control };
+            let merging = Merging { dir: work.shuffle_dir, partitions: work.partitions.max(1), budget: work.budget, control: work.control };
             passes = merging.merge(app, spills, &mut run)?;
         }
         let target = self.work.shuffle_dir.join(format!("{}.run", self.work.name));
@@ -188,13 +188,15 @@ impl<'a, A: App> Emitter<'a, A> {
 impl<A: App> Emit<A::Value> for Emitter<'_, A> {
     #[inline]
     fn emit(&mut self, key: &[u8], value: &A::Value) {
-        if A::COMBINES && !needs_drop::<Owned<A>>() && key.len() <= key::HEAD_BYTES {
-            if let Some(table) = &mut self.table {
-                if table.gather(key, value.to_owned()) {
-                    self.flush_gathered();
-                }
-                return;
+        if A::COMBINES
+            && !needs_drop::<Owned<A>>()
+            && key.len() <= key::HEAD_BYTES
+            && let Some(table) = &mut self.table
+        {
+            if table.gather(key, value.to_owned()) {
+                self.flush_gathered();
             }
+            return;
         }
         if self.fault.is_some() {
             return;

@@ -17,7 +17,7 @@
 //! | `spills` | map | sorted runs written because the memory was used up; absent where there were none |
 //! | `merge passes` | both | merges before the last one, because of too many runs; absent where there were none |
 //! | `bad blocks` | reduce | blocks of shuffle files that were wrong in a first read and right in a second; absent where there were none |
-//! | `pairs in` | reduce | pairs read from the shuffle files |
+//! | `pairs in` | reduce | pairs read from the shuffle files; fewer where further passes have combined them |
 //! | `keys in` | reduce | distinct keys, each one call of the app's reduce |
 //! | `output bytes` | reduce | the output file's length |
 
@@ -41,6 +41,8 @@ mod reader;
 mod reduce;
 mod reduce_runs;
 pub mod run;
+#[cfg(test)]
+mod run_tests;
 mod sequential;
 mod shuffle_json;
 mod spill;

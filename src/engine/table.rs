@@ -16,6 +16,8 @@ use super::{key, order};
 
 /// Emits that are looked up together.
 const BATCH: usize = 64;
+/// So many keys are taken before it is asked whether combining pays, unless the memory ends before.
+const KEYS_TRIED: usize = 1 << 18;
 /// Fewest slots.
 const SLOTS_MIN: usize = 1 << 10;
 /// [`Entry::size`] of a key in the arena.
@@ -163,15 +165,16 @@ impl<O> Table<O> {
 
     #[cold]
     fn make_room(&mut self, memory: usize) -> Room {
-        if self.used as u64 * 5 > self.emits * 4 && self.used > SLOTS_MIN / 2 {
-            return Room::Futile;
-        }
-        if self.used + BATCH <= self.slots.len() / 8 * 5 {
-            return if self.used > 0 { Room::Full } else { Room::Enough };
-        }
         let twice = self.slots.len() * 2;
-        if self.bytes() + twice * size_of::<Slot<O>>() > memory && self.slots.len() > SLOTS_MIN {
-            return Room::Full;
+        let fits = self.bytes() + twice * size_of::<Slot<O>>() <= memory || self.slots.len() == SLOTS_MIN;
+        let is_dense = self.used + BATCH > self.slots.len() / 8 * 5;
+        if self.used >= KEYS_TRIED || !(is_dense && fits) {
+            if self.used as u64 * 5 > self.emits * 4 {
+                return Room::Futile;
+            }
+            if !(is_dense && fits) {
+                return if self.used > 0 { Room::Full } else { Room::Enough };
+            }
         }
         let mask = twice - 1;
         let old = std::mem::replace(&mut self.slots, empty(twice));
@@ -206,9 +209,13 @@ impl<O> Table<O> {
         }
         let entry = |at: usize| slots[at].0.as_ref().expect("only full slots were packed");
         order::sort(&mut packed, |a, b| entry(a).order(entry(b), long));
-        for packed in packed {
-            let entry = entry(order::place(packed));
-            each(order::partition(packed), entry.key(long, &mut short), &entry.value)?;
+        for packed in packed.chunks(BATCH) {
+            // The order of keys jumps about in the table: here, too, the misses are made to overlap.
+            black_box(packed.iter().fold(0, |seen, &packed| seen ^ entry(order::place(packed)).size.get()));
+            for &packed in packed {
+                let entry = entry(order::place(packed));
+                each(order::partition(packed), entry.key(long, &mut short), &entry.value)?;
+            }
         }
         self.clear();
         Ok(())

@@ -11,8 +11,8 @@ use crate::data::Piece;
 use crate::error::ErrorKind;
 
 /// Emits every byte run between spaces with its place; `reduce` prints key and values in order, so any lost or reordered pair shows.
-struct Places {
-    unit: Unit,
+pub(super) struct Places {
+    pub(super) unit: Unit,
 }
 
 impl App for Places {
@@ -45,7 +45,7 @@ impl App for Places {
 }
 
 /// Word count, combining.
-struct Count;
+pub(super) struct Count;
 
 impl App for Count {
     type Value = u64;
@@ -73,7 +73,7 @@ impl App for Count {
 }
 
 /// Misbehaves as the record or key says.
-struct Naughty;
+pub(super) struct Naughty;
 
 impl App for Naughty {
     type Value = str;
@@ -101,15 +101,15 @@ impl App for Naughty {
     }
 }
 
-fn temp() -> tempfile::TempDir {
+pub(super) fn temp() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-fn bench<'a>(app: &'a dyn AnyApp, dir: &'a Path, control: &'a Control) -> Bench<'a> {
+pub(super) fn bench<'a>(app: &'a dyn AnyApp, dir: &'a Path, control: &'a Control) -> Bench<'a> {
     Bench { app, dir, partitions: 3, form: ShuffleForm::Json, budget: Budget::new(1 << 20), control }
 }
 
-fn whole(file: &input::InputFile) -> Split {
+pub(super) fn whole(file: &input::InputFile) -> Split {
     Split { pieces: vec![piece_of(file, 0, file.len)] }
 }
 

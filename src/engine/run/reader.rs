@@ -85,6 +85,12 @@ impl RunFile {
         Ok(RunFile { file: Rc::new(file), path: path.into(), slices: slices.to_vec() })
     }
 
+    /// Where a partition lies.
+    #[cfg(test)]
+    pub(in crate::engine) fn slice(&self, partition: usize) -> Slice {
+        self.slices[partition]
+    }
+
     /// The pairs of one partition.
     pub(in crate::engine) fn stream(&self, partition: u32) -> Result<Stream, Trouble> {
         let slice = *self.slices.get(partition as usize).ok_or(Trouble::Damaged)?;

@@ -31,6 +31,7 @@ impl RunWriter {
         let mut out = Vec::with_capacity(WRITE_BYTES + (128 << 10));
         out.extend_from_slice(&MAGIC);
         let draft = Draft::create(dir)?;
+        let partitions = partitions.max(1);
         let (slices, crcs) = (Vec::with_capacity(partitions as usize), Sum::default());
         let mut writer = RunWriter { draft, packer: Packer::new(), out, written: 0, slices, crcs, partitions, records: 0 };
         writer.begin_slice();
