@@ -158,7 +158,7 @@ impl<O> Table<O> {
     /// Makes room for a batch within `memory` bytes, if it can.
     #[inline]
     pub(super) fn room(&mut self, memory: usize) -> Room {
-        let limit = self.slots.len() / 8 * 5;
+        let limit = self.slots.len() / 4 * 3;
         let small = !std::mem::needs_drop::<O>() && self.long.is_empty();
         if self.used + BATCH <= limit && (small || self.bytes() <= memory) { Room::Enough } else { self.make_room(memory) }
     }
@@ -167,7 +167,7 @@ impl<O> Table<O> {
     fn make_room(&mut self, memory: usize) -> Room {
         let twice = self.slots.len() * 2;
         let fits = self.bytes() + twice * size_of::<Slot<O>>() <= memory || self.slots.len() == SLOTS_MIN;
-        let is_dense = self.used + BATCH > self.slots.len() / 8 * 5;
+        let is_dense = self.used + BATCH > self.slots.len() / 4 * 3;
         if self.used >= KEYS_TRIED || !(is_dense && fits) {
             if self.used as u64 * 5 > self.emits * 4 {
                 return Room::Futile;
