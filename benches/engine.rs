@@ -15,7 +15,7 @@ use flockwork::control::Control;
 use flockwork::data::{Made, ShuffleForm, Split};
 use flockwork::engine::input::resolve;
 use flockwork::engine::split::{SplitRule, plan_splits, whole_files};
-use flockwork::engine::{AnyApp, MapWork, ReduceWork, ShuffleInput};
+use flockwork::engine::{AnyApp, Budget, MapWork, ReduceWork, ShuffleInput};
 use flockwork::ids::TaskId;
 use flockwork::partition::by_hash;
 
@@ -122,7 +122,8 @@ impl Work {
             name,
             partitions: PARTITIONS,
             ranges: ranges.as_ref(),
-            form: ShuffleForm::Json,
+            form: ShuffleForm::Run,
+            budget: Budget::new(256 << 20),
             sync: false,
             context: &self.context(TaskId::map(0)),
             control: &Control::default(),
@@ -148,13 +149,14 @@ impl Work {
         let app = make(app, &[]);
         let mut n_pairs = 0;
         for partition in 0..PARTITIONS {
-            let input = |made: &Made| ShuffleInput { attempt: "map".into(), file: made.files[partition as usize].clone() };
+            let input = |made: &Made| ShuffleInput { attempt: "map".into(), file: made.files[0].clone() };
             let made = app.run_reduce(&ReduceWork {
                 partition,
                 inputs: &maps.iter().map(input).collect::<Vec<_>>(),
                 shuffle_dir: &self.dir.join("shuffle"),
                 output: self.dir.join("out"),
-                form: ShuffleForm::Json,
+                form: ShuffleForm::Run,
+            budget: Budget::new(256 << 20),
                 context: &self.context(TaskId::reduce(partition)),
                 control: &Control::default(),
             });

@@ -181,8 +181,21 @@ macro_rules! decimal_value {
         /// Written in decimal, so that the readable shuffle form can be read.
         impl Value for $number {
             fn write(&self, bytes: &mut Vec<u8>) {
-                use std::io::Write as _;
-                write!(bytes, "{self}").expect("writing to memory");
+                #[allow(unused_comparisons, reason = "only one of the types has a sign")]
+                if *self < 0 {
+                    bytes.push(b'-');
+                }
+                // By hand: one number per pair makes the formatting machinery show in a profile.
+                let (mut rest, mut digits, mut at) = (u64::from(self.abs_diff(0)), [0; 20], 20);
+                loop {
+                    at -= 1;
+                    digits[at] = b'0' + (rest % 10) as u8;
+                    rest /= 10;
+                    if rest == 0 {
+                        break;
+                    }
+                }
+                bytes.extend_from_slice(&digits[at..]);
             }
             fn read<'a>(bytes: &'a [u8], slot: &'a mut Option<$number>) -> Result<&'a $number, BadValue> {
                 let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or(BadValue)?;

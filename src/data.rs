@@ -39,7 +39,7 @@ pub struct FileSum {
     pub name: String,
     /// Length in bytes.
     pub len: u64,
-    /// CRC-32 (IEEE) of the whole content.
+    /// CRC-32 (IEEE) of the whole content; of a run only of its footer, which has the checksums of the rest (see [`crate::engine::run`]).
     pub crc32: u32,
 }
 
@@ -59,6 +59,8 @@ pub type Counters = BTreeMap<String, u64>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ShuffleForm {
+    /// Sorted, compressed and checked: one file per map attempt (see [`crate::engine::run`]).
+    Run,
     /// The lab's: JSON lines, one file per map attempt and partition, for reading with eyes and `jq`.
     Json,
 }
@@ -66,6 +68,7 @@ pub enum ShuffleForm {
 impl fmt::Display for ShuffleForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ShuffleForm::Run => f.write_str("run"),
             ShuffleForm::Json => f.write_str("json"),
         }
     }

@@ -38,9 +38,12 @@ pub(super) struct JobArgs {
     /// A map task per so many lines instead
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub split_lines: Option<u64>,
-    /// How shuffle files are written: json, lines that people and jq can read; there is no other yet
-    #[arg(long, default_value = "json", value_parser = parse_form, value_name = "FORM")]
+    /// How shuffle files are written: run (sorted, compressed, checked) or json (lines that people and jq can read, held in memory whole)
+    #[arg(long, default_value = "run", value_parser = parse_form, value_name = "FORM")]
     pub shuffle: ShuffleForm,
+    /// Memory of a slot for sorting and merging, beside 64MiB at most for all else
+    #[arg(long, default_value = "256MiB", value_parser = parse_memory, value_name = "SIZE")]
+    pub memory: u64,
     /// How long a silent claim is believed; at least 1s
     #[arg(long, default_value = "10s", value_parser = parse_lease, value_name = "TIME")]
     pub lease: Duration,
@@ -76,6 +79,7 @@ pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
         split_bytes: job.split_size,
         split_lines: job.split_lines,
         shuffle: job.shuffle,
+        memory_bytes: job.memory,
         lease_ms: ms(job.lease),
         max_errors: job.max_errors,
         max_lost: job.max_lost,
@@ -109,6 +113,13 @@ fn parse_split(text: &str) -> Result<u64, String> {
     }
 }
 
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        bytes if bytes < 1 << 20 => Err("write at least 1MiB".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
 fn parse_lease(text: &str) -> Result<Duration, String> {
     let lease = parse_time(text)?;
     if lease < Duration::from_secs(1) { Err("the smallest lease is 1s: heartbeats come five times a lease".to_owned()) } else { Ok(lease) }
@@ -121,7 +132,8 @@ fn parse_stall(text: &str) -> Result<Duration, String> {
 
 fn parse_form(text: &str) -> Result<ShuffleForm, String> {
     match text {
+        "run" => Ok(ShuffleForm::Run),
         "json" => Ok(ShuffleForm::Json),
-        _ => Err("the only form so far is json".to_owned()),
+        _ => Err("the forms are run and json".to_owned()),
     }
 }

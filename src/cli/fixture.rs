@@ -171,6 +171,7 @@ fn ask() -> Ask {
         split_bytes: 1,
         split_lines: None,
         shuffle: ShuffleForm::Json,
+        memory_bytes: 64 << 20,
         lease_ms: 10_000,
         max_errors: 2,
         max_lost: 2,

@@ -10,6 +10,9 @@ pub(super) const PAIRS_SHUFFLED: &str = "pairs shuffled";
 pub(super) const SHUFFLE_BYTES: &str = "shuffle bytes";
 pub(super) const PAIRS_IN: &str = "pairs in";
 pub(super) const KEYS_IN: &str = "keys in";
+pub(super) const SPILLS: &str = "spills";
+pub(super) const MERGE_PASSES: &str = "merge passes";
+pub(super) const BAD_BLOCKS: &str = "bad blocks";
 pub(super) const OUTPUT_BYTES: &str = "output bytes";
 
 /// Adds `n` to the counter called `name`; a name met before costs no allocation.
@@ -27,6 +30,11 @@ pub(super) fn add_all(counters: &mut Counters, more: &[(&str, u64)]) {
     for (name, n) in more {
         add(counters, name, *n);
     }
+}
+
+/// Adds those of `more` that are not 0: what rarely happens has no line where it did not.
+pub(super) fn add_some(counters: &mut Counters, more: &[(&str, u64)]) {
+    more.iter().filter(|(_, n)| *n > 0).for_each(|(name, n)| add(counters, name, *n));
 }
 
 /// Adds what the reader saw.

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::sum::Sum;
 use crate::data::{Failure, FileSum};
@@ -25,6 +25,16 @@ pub(super) enum Flush {
     ToDisk,
     /// To the operating system: enough on a local disk for what can be made again.
     ToCache,
+}
+
+/// A file for this process only, closed and complete. Dropping it removes it.
+pub(super) struct Temporary(TempPath);
+
+impl Temporary {
+    /// Where it lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
 }
 
 /// A file being written that is not yet visible. Dropping it removes it.
@@ -48,6 +58,11 @@ impl Draft {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.sum.update(bytes);
         self.file.as_file_mut().write_all(bytes).map_err(|error| Failure::Disk(Error::io("cannot write", self.file.path(), error)))
+    }
+
+    /// Closes the file and leaves it under its temporary name, until that is dropped.
+    pub(super) fn keep(self) -> Temporary {
+        Temporary(self.file.into_temp_path())
     }
 
     /// Flushes the file as asked, gives it its name, and describes it.

@@ -5,10 +5,10 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::input::{InputFile, resolve};
-use super::{AnyApp, MapWork, ReduceWork, ShuffleInput};
+use super::{AnyApp, Budget, MapWork, ReduceWork, ShuffleInput};
 use crate::app::Context;
 use crate::control::Control;
-use crate::data::{Counters, Failure, Made, Piece, ShuffleForm, Split};
+use crate::data::{Counters, Failure, FileSum, Made, Piece, ShuffleForm, Split};
 use crate::ids::TaskId;
 use crate::partition::RangeTable;
 
@@ -47,12 +47,19 @@ pub(super) fn piece_of(file: &InputFile, from: u64, to: u64) -> Piece {
     Piece { name: file.name.clone(), path, file: 0, from, to, len: file.len, mtime_ns: file.mtime_ns }
 }
 
+/// The file that has a partition's pairs.
+pub(super) fn file_of(made: &Made, partition: u32) -> FileSum {
+    made.files.get(partition as usize).unwrap_or(&made.files[0]).clone()
+}
+
 /// A job's directories and settings.
 pub(super) struct Bench<'a> {
     pub app: &'a dyn AnyApp,
     pub dir: &'a Path,
     pub partitions: u32,
     pub ranges: Option<RangeTable>,
+    pub form: ShuffleForm,
+    pub budget: Budget,
     pub control: &'a Control,
 }
 
@@ -70,7 +77,8 @@ impl Bench<'_> {
             name: &name,
             partitions: self.partitions,
             ranges: self.ranges.as_ref(),
-            form: ShuffleForm::Json,
+            form: self.form,
+            budget: self.budget,
             sync: number.is_multiple_of(2),
             context: &context,
             control: self.control,
@@ -80,14 +88,15 @@ impl Bench<'_> {
     /// Runs one reduce task over what the maps made.
     pub(super) fn reduce(&self, partition: u32, maps: &[Made]) -> Result<Made, Failure> {
         let context = Context { job_dir: self.dir.to_owned(), attempt: TaskId::reduce(partition).attempt(1) };
-        let input = |(n, made): (usize, &Made)| ShuffleInput { attempt: format!("map-{n}"), file: made.files[partition as usize].clone() };
+        let input = |(n, made): (usize, &Made)| ShuffleInput { attempt: format!("map-{n}"), file: file_of(made, partition) };
         let inputs: Vec<_> = maps.iter().enumerate().map(input).collect();
         self.app.run_reduce(&ReduceWork {
             partition,
             inputs: &inputs,
             shuffle_dir: &self.dir.join("shuffle"),
             output: self.dir.join(format!("out-{partition}")),
-            form: ShuffleForm::Json,
+            form: self.form,
+            budget: self.budget,
             context: &context,
             control: self.control,
         })

@@ -1,16 +1,16 @@
-//! One map attempt: split -> records -> the app -> pairs by partition (combined where the app can) -> shuffle files.
+//! One map attempt: split -> records -> the app -> pairs by partition (combined where the app can) -> shuffle data.
 //!
-//! Contract: every partition gets a file, also an empty one; all files are complete and described when the call returns, and none counts before the
-//! caller says so in the attempt's result. Pairs lie in the order of emission; combined pairs lie in the order of their keys, so that a
-//! deterministic app's shuffle files are the same bytes on every machine.
+//! Contract: every partition gets its part, also an empty one; all files are complete and described when the call returns, and none counts before the
+//! caller says so in the attempt's result. A deterministic app's shuffle files are the same bytes on every machine.
 //!
-//! Limits: all pairs of one attempt are held in memory until its split is read; the split size bounds them only as far as the app's output is in
-//! proportion to its input.
+//! As a run (see [`run`](super::run)) the pairs are sorted, within the memory budget. In the readable form they lie in the order of emission, combined ones in that of
+//! their keys, and all pairs of one attempt are held in memory until its split is read.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use super::draft::{Draft, Flush};
+use super::emitter::{Emitter, no_partition};
 use super::reader::Reader;
 use super::{MapWork, counters, shuffle_json};
 use crate::app::{App, Context, Emit, Record, Unit, Value};
@@ -19,9 +19,33 @@ use crate::partition::RangeTable;
 
 /// Runs one map attempt of `app`.
 pub(super) fn run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
+    match work.form {
+        ShuffleForm::Run => run_to_run(app, work),
+        ShuffleForm::Json => run_to_json(app, work),
+    }
+}
+
+fn run_to_run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
+    let unit = app.unit();
+    let mut emitter = Emitter::new(app, work);
+    let tally = Reader::new(work.base, unit, work.control).with_line_bytes_max(work.budget.memory).read(work.split, &mut |record| {
+        let result = super::guard::call(|| app.map(record, &mut emitter));
+        match (result, emitter.take_fault()) {
+            (Ok(()), None) => Ok(()),
+            (_, Some(Failure::App(text))) | (Err(text), None) => Err(Failure::App(at_record(&text, unit, record))),
+            (_, Some(failure)) => Err(failure),
+        }
+    })?;
+    let (file, mut counters) = emitter.finish()?;
+    counters::add_read(&mut counters, tally);
+    counters::add(&mut counters, counters::SHUFFLE_BYTES, file.len);
+    Ok(Made { files: vec![file], counters })
+}
+
+fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     let unit = app.unit();
     let mut pairs = Pairs { ranges: work.ranges, ..Pairs::new(app, work.context, work.partitions) };
-    let mut reader = Reader::new(work.base, unit, work.control);
+    let mut reader = Reader::new(work.base, unit, work.control).with_line_bytes_max(work.budget.memory);
     let tally = reader.read(work.split, &mut |record| map_record(app, unit, record, &mut pairs))?;
     let n_pairs = pairs.n_pairs;
     let (texts, n_shuffled, mut counters) = pairs.finish();
@@ -58,7 +82,6 @@ pub(super) fn at_record(text: &str, unit: Unit, record: Record<'_>) -> String {
 }
 
 fn write_file(work: &MapWork<'_>, partition: usize, text: &[u8]) -> Result<FileSum, Failure> {
-    let ShuffleForm::Json = work.form;
     let mut draft = Draft::create(work.shuffle_dir)?;
     draft.write(text)?;
     let flush = if work.sync { Flush::ToDisk } else { Flush::ToCache };
@@ -109,7 +132,9 @@ impl<'a, A: App> Pairs<'a, A> {
         if partition < parts {
             return Some(partition);
         }
-        self.fault = Some(format!("the app's partition() answered {partition}, and there are {parts}, counted from 0"));
+        if let Failure::App(text) = no_partition(partition, parts) {
+            self.fault = Some(text);
+        }
         None
     }
 

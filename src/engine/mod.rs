@@ -1,6 +1,9 @@
 //! The data plane: inputs to splits, splits to shuffle files, shuffle files to output files. It knows no protocol: it is told where to read
-//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `window`, `unpack`, `sample`, `map`, `shuffle_json`, `group`, `reduce`, `output`, `sequential`;
-//! beneath them `draft` (a file not yet visible), `sum` (checksums), `guard` (panics), `counters`.
+//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `window`, `unpack`, `sample`, `map`, `emitter` (with `table`, `arena`, `spill`), `run`, `merge`, `reduce`, `reduce_runs`,
+//! `output`, `sequential`; the readable form is `shuffle_json` and `group`. Beneath them `key` and `order` (keys as integers), `budget`, `draft` (a file not yet
+//! visible), `sum` (checksums), `guard` (panics), `counters`.
+//!
+//! How far combining went is `pairs shuffled` / `pairs out`.
 //!
 //! Every attempt counts, beside what the app counts (an app's counter of one of these names adds to it):
 //!
@@ -11,27 +14,42 @@
 //! | `pairs out` | map | pairs the app emitted |
 //! | `pairs shuffled` | map | pairs left after combining |
 //! | `shuffle bytes` | map | the shuffle files' length |
-//! | `pairs in` | reduce | pairs read from the shuffle files |
+//! | `spills` | map | sorted runs written because the memory was used up; absent where there were none |
+//! | `merge passes` | both | merges before the last one, because of too many runs; absent where there were none |
+//! | `bad blocks` | reduce | blocks of shuffle files that were wrong in a first read and right in a second; absent where there were none |
+//! | `pairs in` | reduce | pairs read from the shuffle files; fewer where further passes have combined them |
 //! | `keys in` | reduce | distinct keys, each one call of the app's reduce |
 //! | `output bytes` | reduce | the output file's length |
 
+mod arena;
+mod budget;
 mod counters;
 mod draft;
+mod emitter;
 mod erased;
 #[cfg(test)]
 mod fixture;
 mod group;
 mod guard;
 pub mod input;
+mod key;
 mod map;
+mod merge;
+mod order;
 mod output;
 mod reader;
 mod reduce;
+mod reduce_runs;
+pub mod run;
+#[cfg(test)]
+mod run_tests;
 mod sample;
 mod sequential;
 mod shuffle_json;
+mod spill;
 pub mod split;
 pub mod sum;
+mod table;
 #[cfg(test)]
 mod tests;
 mod unpack;
@@ -39,6 +57,8 @@ mod window;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+pub use budget::Budget;
 
 use crate::app::{Context, OptionDoc, Options, Unit};
 use crate::control::Control;
@@ -84,6 +104,8 @@ pub struct MapWork<'a> {
     pub ranges: Option<&'a RangeTable>,
     /// How shuffle files are written.
     pub form: ShuffleForm,
+    /// How much memory and how many files it may use; the readable form keeps to neither.
+    pub budget: Budget,
     /// Flush files to the server's disk before they are described (on a network mount).
     pub sync: bool,
     /// Handed to the app.
@@ -104,6 +126,8 @@ pub struct ReduceWork<'a> {
     pub output: PathBuf,
     /// How shuffle files are written.
     pub form: ShuffleForm,
+    /// How much memory and how many files it may use; the readable form keeps to neither.
+    pub budget: Budget,
     /// Handed to the app.
     pub context: &'a Context,
     /// Asked at every key.

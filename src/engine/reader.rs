@@ -51,7 +51,6 @@ impl<'a> Reader<'a> {
     }
 
     /// The same with another limit: lines longer than `line_bytes_max` are an error. Memory taken is at most two to four times the longest line.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the memory budget of a map attempt"))]
     pub(super) fn with_line_bytes_max(mut self, line_bytes_max: usize) -> Reader<'a> {
         self.sizes.line_max = line_bytes_max;
         self

@@ -1,7 +1,8 @@
 //! One reduce attempt: its partition of every map task's shuffle data -> verified -> grouped -> the app -> the output file.
 //!
-//! Contract: every input is read and verified (length and CRC-32) before the app sees the first pair, and a damaged one never reaches the output. One that
-//! is missing or differs is read a second time from a fresh open; all that are still wrong are named at once, so that one round of map tasks mends them.
+//! Contract: a damaged input never reaches the output. One that is missing or differs is read a second time from a fresh open; all that are still wrong are
+//! named at once, so that one round of map tasks mends them. What an app says is reported only if all inputs verify. Runs are merged as they are read
+//! (`reduce_runs`); files of the readable form are read and verified whole before the app sees the first pair.
 //!
 //! On NFS: the fresh open asks the server again, so a stale attribute or a name not yet visible is not taken for damage.
 
@@ -9,16 +10,61 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::group::{Group, Groups};
+use super::group::Groups;
 use super::output::OutputFile;
+use super::reduce_runs::{self, Inputs, Stop};
 use super::{ReduceWork, ShuffleInput, counters, shuffle_json, sum};
-use crate::app::{App, Output, Values};
+use crate::app::{App, Output, ValueSource, Values};
 use crate::control::Cancelled;
 use crate::data::{Failure, FileSum, Made, ShuffleForm};
 use crate::error::Error;
 
 /// Runs one reduce attempt of `app`.
 pub(super) fn run<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failure> {
+    match work.form {
+        ShuffleForm::Json => reduce_groups(app, work),
+        ShuffleForm::Run => reduce_merged(app, work).or_else(|stop| Err(failure_of(work, stop)?)),
+    }
+}
+
+/// What to report, now that all inputs are looked through.
+fn failure_of(work: &ReduceWork<'_>, stop: Stop) -> Result<Failure, Failure> {
+    match stop {
+        Stop::Damaged(input) => Ok(Failure::Damaged(reduce_runs::damaged(work, Some(input))?)),
+        Stop::Failure(Failure::App(text)) => {
+            let names = reduce_runs::damaged(work, None)?;
+            Ok(if names.is_empty() { Failure::App(text) } else { Failure::Damaged(names) })
+        }
+        Stop::Failure(failure) => Ok(failure),
+    }
+}
+
+fn reduce_merged<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Stop> {
+    let mut inputs = Inputs::open(app, work)?;
+    let (mut n_pairs, mut n_keys, mut key) = (0, 0, Vec::new());
+    let file = OutputFile::create(&work.output)?;
+    let mut sink = file.sink();
+    let mut out = Output::new(&mut sink, work.context);
+    while inputs.next_key(&mut key) {
+        work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
+        n_keys += 1;
+        let mut group = inputs.group(&key, work.control);
+        let called = call(app, &key, &mut group, &mut out);
+        // The app saw a key's values end early: whatever it made of that says nothing about the app.
+        group.take_stop().map_or(Ok(()), Err)?;
+        called?;
+        group.finish()?;
+        n_pairs += group.n_pairs;
+        file.check()?;
+    }
+    out.flush();
+    let mut made = finish(file, work, n_pairs, n_keys)?;
+    let rare = [(counters::MERGE_PASSES, inputs.passes), (counters::BAD_BLOCKS, inputs.bad_blocks())];
+    counters::add_some(&mut made.counters, &rare);
+    Ok(made)
+}
+
+fn reduce_groups<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failure> {
     let mut groups = gather(work)?;
     let n_pairs = groups.n_pairs();
     let mut n_keys = 0;
@@ -28,25 +74,27 @@ pub(super) fn run<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failur
     groups.for_each(work.control, |key, group| {
         work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
         n_keys += 1;
-        reduce_key(app, key, group, &mut out)?;
-        file.check()
+        let called = call(app, key, group, &mut out);
+        // As above: the values ended early.
+        group.cancelled.map_or(Ok(()), |Cancelled| Err(Failure::Cancelled))?;
+        called.and_then(|()| file.check())
     })?;
     out.flush();
+    finish(file, work, n_pairs, n_keys)
+}
+
+fn finish(file: OutputFile, work: &ReduceWork<'_>, n_pairs: u64, n_keys: u64) -> Result<Made, Failure> {
     let (described, mut counters) = file.finish(&work.output)?;
     let made = [(counters::PAIRS_IN, n_pairs), (counters::KEYS_IN, n_keys), (counters::OUTPUT_BYTES, described.len)];
     counters::add_all(&mut counters, &made);
     Ok(Made { files: vec![described], counters })
 }
 
-fn reduce_key<A: App>(app: &A, key: &[u8], group: &mut Group<'_>, out: &mut Output<'_>) -> Result<(), Failure> {
+/// Calls the app for one key; the caller looks first whether the values ended as they should.
+fn call<A: App>(app: &A, key: &[u8], group: &mut dyn ValueSource, out: &mut Output<'_>) -> Result<(), Failure> {
     let mut values = Values::new(group);
     let result = super::guard::call(|| app.reduce(key, &mut values, out));
-    let met_bad_value = values.met_bad_value();
-    // The app saw a key's values end early: whatever it made of that says nothing about the app.
-    if let Some(Cancelled) = group.cancelled {
-        return Err(Failure::Cancelled);
-    }
-    if met_bad_value {
+    if values.met_bad_value() {
         let text = "a value in the shuffle data is none of the app's type; its map and reduce may be of different versions";
         return Err(Failure::App(at_key(text, key)));
     }
@@ -69,7 +117,7 @@ fn gather(work: &ReduceWork<'_>) -> Result<Groups, Failure> {
             return Err(Failure::Cancelled);
         }
         match read_twice(&input.file, || read_fresh(work.shuffle_dir, &input.file.name))? {
-            Some(bytes) if read_into(&mut groups, work.form, &bytes).is_ok() => {}
+            Some(bytes) if shuffle_json::read_pairs(&bytes, |key, value| groups.push(key, value)).is_ok() => {}
             _ => blame(&mut damaged, input),
         }
     }
@@ -79,12 +127,6 @@ fn gather(work: &ReduceWork<'_>) -> Result<Groups, Failure> {
 fn blame(damaged: &mut Vec<String>, input: &ShuffleInput) {
     if !damaged.contains(&input.attempt) {
         damaged.push(input.attempt.clone());
-    }
-}
-
-fn read_into(groups: &mut Groups, form: ShuffleForm, bytes: &[u8]) -> Result<(), String> {
-    match form {
-        ShuffleForm::Json => shuffle_json::read_pairs(bytes, |key, value| groups.push(key, value)),
     }
 }
 

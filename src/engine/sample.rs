@@ -247,7 +247,7 @@ mod tests {
         let app = Lines { unit: Unit::Lines };
         let pieces: Vec<_> = files.iter().map(|file| piece_of(file, 0, file.len)).collect();
         let ranges = ranges(&app, &pieces, dir.path(), 7).expect("readable");
-        let job = Bench { app: &app, dir: dir.path(), partitions: 7, ranges, control: &control };
+        let job = Bench { partitions: 7, ranges, ..crate::engine::tests::bench(&app, dir.path(), &control) };
         let splits = plan_splits(&files, Unit::Lines, &SplitRule { bytes: 10_000, lines: None }).expect("planned");
         let (bytes, _) = job.run(&splits).expect("run");
         assert!(

@@ -2,7 +2,7 @@
 //!
 //! It finds damage by accident (a torn write, a truncated file, a bad cable), not by intent.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -16,12 +16,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 
 /// Reads the whole file at `path`, hands it on block by block, and describes it. Symbolic links and whatever is no plain file are refused.
 pub fn of_file(path: &Path, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<FileSum> {
-    // Not to be blocked by a pipe that somebody laid under a name of ours.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no plain file"));
-    }
+    let mut file = open_plain(path)?;
     let mut block = vec![0; BLOCK_BYTES];
     let mut sum = Sum::default();
     loop {
@@ -38,6 +33,14 @@ pub fn of_file(path: &Path, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io
     Ok(sum.describe(&path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
+/// Opens what a name of ours stands for. Symbolic links and whatever is no plain file are refused.
+pub(super) fn open_plain(path: &Path) -> io::Result<File> {
+    // Not to be blocked by a pipe that somebody laid under a name of ours.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "no plain file")) }
+}
+
 /// Length and CRC-32 of the bytes seen so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sum {
@@ -52,10 +55,27 @@ impl Sum {
         self.len += bytes.len() as u64;
     }
 
+    /// The CRC-32 of the bytes seen.
+    pub(super) fn crc32(self) -> u32 {
+        self.hasher.finalize()
+    }
+
     /// The description of a file called `name` that holds exactly the bytes seen.
     pub(super) fn describe(self, name: &str) -> FileSum {
         FileSum { name: name.to_owned(), len: self.len, crc32: self.hasher.finalize() }
     }
+}
+
+/// The CRC-32 of these bytes.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
+/// The CRC-32 of `a` and `b` behind each other.
+pub(super) fn crc32_of_two(a: &[u8], b: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(crc32fast::hash(a));
+    hasher.update(b);
+    hasher.finalize()
 }
 
 /// True if `bytes` are the whole content of the file described.

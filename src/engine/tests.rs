@@ -11,8 +11,8 @@ use crate::data::Piece;
 use crate::error::ErrorKind;
 
 /// Emits every byte run between spaces with its place; `reduce` prints key and values in order, so any lost or reordered pair shows.
-struct Places {
-    unit: Unit,
+pub(super) struct Places {
+    pub(super) unit: Unit,
 }
 
 impl App for Places {
@@ -45,7 +45,7 @@ impl App for Places {
 }
 
 /// Word count, combining.
-struct Count;
+pub(super) struct Count;
 
 impl App for Count {
     type Value = u64;
@@ -73,7 +73,7 @@ impl App for Count {
 }
 
 /// Misbehaves as the record or key says.
-struct Naughty;
+pub(super) struct Naughty;
 
 impl App for Naughty {
     type Value = str;
@@ -101,15 +101,15 @@ impl App for Naughty {
     }
 }
 
-fn temp() -> tempfile::TempDir {
+pub(super) fn temp() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-fn bench<'a>(app: &'a dyn AnyApp, dir: &'a Path, control: &'a Control) -> Bench<'a> {
-    Bench { app, dir, partitions: 3, ranges: None, control }
+pub(super) fn bench<'a>(app: &'a dyn AnyApp, dir: &'a Path, control: &'a Control) -> Bench<'a> {
+    Bench { app, dir, partitions: 3, ranges: None, form: ShuffleForm::Json, budget: Budget::new(1 << 20), control }
 }
 
-fn whole(file: &input::InputFile) -> Split {
+pub(super) fn whole(file: &input::InputFile) -> Split {
     Split { pieces: vec![piece_of(file, 0, file.len)] }
 }
 
@@ -131,7 +131,7 @@ fn any_input_however_split_gives_the_oracles_bytes() {
         let app: &dyn AnyApp = *random.pick(&[&lines as &dyn AnyApp, &files, &Count]);
         let rule = SplitRule { bytes: 1 + random.below(40), lines: (round % 3 == 0).then(|| 1 + random.below(3)) };
         let splits = plan_splits(&inputs, app.unit(), &rule).expect("planned");
-        let job = Bench { app, dir: dir.path(), partitions: 1 + random.below(5) as u32, ranges: None, control: &control };
+        let job = Bench { app, dir: dir.path(), partitions: 1 + random.below(5) as u32, ..bench(app, dir.path(), &control) };
         let (bytes, mut counters) = job.run(&splits).expect("run");
         let (expected, oracle_counters) = job.oracle(&inputs).expect("run");
         assert_eq!(bytes.escape_ascii().to_string(), expected.escape_ascii().to_string(), "round {round}, {rule:?}");

@@ -105,3 +105,8 @@ pub fn output_name(partition: u32) -> String {
 pub fn shuffle_json(claim: &ClaimName, partition: u32) -> String {
     format!("{SHUFFLE}/{claim}-{partition:05}.json")
 }
+
+/// `shuffle/map-00042.a1@node7.4121.k3f.run`
+pub fn shuffle_run(claim: &ClaimName) -> String {
+    format!("{SHUFFLE}/{claim}.run")
+}

@@ -50,7 +50,7 @@ pub struct Counted {
     pub task: u32,
     /// The attempt's full name.
     pub attempt: String,
-    /// Its shuffle files, one per partition in order.
+    /// Its shuffle files: one per partition in order, or one run for all.
     pub files: Vec<FileSum>,
 }
 

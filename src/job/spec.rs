@@ -50,6 +50,9 @@ pub struct Ask {
     pub split_lines: Option<u64>,
     /// How shuffle files are written.
     pub shuffle: ShuffleForm,
+    /// Memory of an attempt for pairs before they are spilled, and for merging, in bytes.
+    #[serde(default = "memory_bytes_before_it_was_asked")]
+    pub memory_bytes: u64,
     /// How long a silent claim is believed, in milliseconds.
     pub lease_ms: u64,
     /// Reported errors of one task before the job fails.
@@ -60,6 +63,11 @@ pub struct Ask {
     pub stall_ms: u64,
     /// Where the outputs go: `output`, or an absolute path.
     pub output: String,
+}
+
+/// Jobs of the first days do not say it.
+fn memory_bytes_before_it_was_asked() -> u64 {
+    256 << 20
 }
 
 impl Ask {

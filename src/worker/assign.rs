@@ -74,9 +74,12 @@ pub fn replace_retracted(
     Ok(replaced)
 }
 
-/// One file per partition in order.
-fn file_of(files: Vec<FileSum>, partition: u32) -> Option<FileSum> {
-    files.into_iter().nth(partition as usize)
+/// One run for all partitions, or one file per partition in order.
+fn file_of(mut files: Vec<FileSum>, partition: u32) -> Option<FileSum> {
+    match &files[..] {
+        [file] if file.name.ends_with(".run") => files.pop(),
+        _ => files.into_iter().nth(partition as usize),
+    }
 }
 
 /// The plan, which is there, since one of its tasks is claimed; but this machine may have looked for it before, and believe that there is none.

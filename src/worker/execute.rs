@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{Tasks, assign};
 use crate::app::Context;
 use crate::control::Control;
-use crate::data::{Failure, FileSum, Made};
+use crate::data::{Failure, FileSum, Made, ShuffleForm};
 use crate::disk::Disk;
-use crate::engine::{AnyApp, MapWork, ReduceWork, ShuffleInput};
+use crate::engine::{AnyApp, Budget, MapWork, ReduceWork, ShuffleInput};
 use crate::ids::{ClaimName, Phase};
 use crate::job::layout::{self, ATTEMPTS, SHUFFLE};
 use crate::job::plan::Read;
@@ -40,6 +40,7 @@ impl Engine {
             partitions: self.ask.reduces,
             ranges: ranges.as_ref(),
             form: self.ask.shuffle,
+            budget: Budget::new(self.ask.memory_bytes),
             sync: self.disk.is_network(),
             context: &self.context(claim),
             control,
@@ -58,6 +59,7 @@ impl Engine {
                 shuffle_dir: &self.root.join(SHUFFLE),
                 output: self.output_dir().join(ATTEMPTS).join(claim.to_string()),
                 form: self.ask.shuffle,
+                budget: Budget::new(self.ask.memory_bytes),
                 context: &self.context(claim),
                 control,
             };
@@ -94,9 +96,12 @@ impl Tasks for Engine {
     fn discard(&mut self, claim: &ClaimName) {
         // Best effort: what stays is found by `clean`.
         match claim.attempt.task.phase {
-            Phase::Map => (0..self.ask.reduces).for_each(|partition| {
-                let _ = self.disk.remove(&layout::shuffle_json(claim, partition));
-            }),
+            Phase::Map => match self.ask.shuffle {
+                ShuffleForm::Run => _ = self.disk.remove(&layout::shuffle_run(claim)),
+                ShuffleForm::Json => (0..self.ask.reduces).for_each(|partition| {
+                    let _ = self.disk.remove(&layout::shuffle_json(claim, partition));
+                }),
+            },
             Phase::Reduce => _ = self.disk.remove(&format!("{}/{ATTEMPTS}/{claim}", self.ask.output)),
         }
     }

@@ -51,6 +51,7 @@ pub fn spec(size: Size) -> Spec {
         split_lines: None,
         shuffle: ShuffleForm::Json,
         lease_ms: 10_000,
+        memory_bytes: 1 << 20,
         max_errors: 4,
         max_lost: 16,
         stall_ms: 600_000,

@@ -1,0 +1,39 @@
+//! Runs: sorted pairs by partition in one file. A map attempt's shuffle file is one, and so is every spill.
+//!
+//! ```text
+//! file    = magic "FLOCKRUN" | block...  | footer
+//! block   = stored u32 | raw u32 | records u32 | partition u32 | crc32 u32 | payload (`stored` bytes)
+//! payload = entries, `raw` bytes of them; LZ4 (block format) where stored < raw, as they are where stored == raw
+//! entry   = lengths u8 (shared << 4 | more) | [varint shared - 15] | [varint more - 15] | varint value | key's last `more` bytes | value's bytes
+//! footer  = slice... | partitions u32 | version u32 | magic "FLOCKEND"
+//! slice   = offset u64 | bytes u64 | records u64 | crc32 u32
+//! ```
+//! Integers are little-endian, varints LEB128. An entry's key has `shared` bytes in common with the one before it in its block (a nibble of 15
+//! says that a varint follows); the first shares none, so a block can be read alone. Blocks are of one partition each, about 60 KiB raw (one pair at
+//! least), in the order of the partitions, their entries sorted by key. A block's CRC-32 is that of its other four fields and the payload; a slice's is that
+//! of its blocks' CRCs; and a run is described by its length and the **CRC-32 of its footer**. So whoever knows the description can tell any damage
+//! in the one slice it reads, without reading the others.
+//!
+//! Limits: a pair of at most 1 GiB; 2^24 partitions. `block` is the codec, `writer` and `reader` are the two ends, `footer` is the index.
+
+mod block;
+mod footer;
+mod reader;
+mod writer;
+
+pub use block::read_any_block;
+pub(super) use footer::Slice;
+pub use reader::describe;
+pub(super) use reader::{RunFile, Stream, Trouble};
+pub(super) use writer::RunWriter;
+
+/// Begins a run.
+const MAGIC: [u8; 8] = *b"FLOCKRUN";
+/// Ends it.
+const MAGIC_END: [u8; 8] = *b"FLOCKEND";
+/// Of the layout above.
+const VERSION: u32 = 1;
+/// Longest pair, in bytes: lengths of blocks fit in 32 bits, and a garbled one cannot ask for much memory.
+pub(super) const PAIR_BYTES_MAX: usize = 1 << 30;
+/// Most partitions: the map side sorts by a number that holds one beside a key's prefix.
+pub(super) const PARTITIONS_MAX: u32 = 1 << 24;

@@ -1,0 +1,171 @@
+//! Spills: sorted runs that did not fit in memory, and their merge into one.
+//!
+//! Contract: a spill is a temporary file of this process, removed when it is dropped (a process that is killed leaves it to `clean`). Runs that are merged keep
+//! their order, so equal keys' values stay in the order of their emission; where the app combines, its values are combined again on the way.
+
+use std::borrow::Borrow;
+use std::path::Path;
+
+use super::budget::{self, Budget};
+use super::draft::Temporary;
+use super::guard;
+use super::key::Head;
+use super::merge::{Broken, Merge};
+use super::run::{RunFile, RunWriter, Slice, Stream, Trouble};
+use crate::app::{App, BadValue, Value};
+use crate::control::{Cancelled, Control};
+use crate::data::Failure;
+use crate::error::{Error, ErrorKind};
+
+/// Pairs between two looks at the control.
+const PAIRS_PER_LOOK: u64 = 1 << 12;
+
+/// One sorted run on disk, for this process only.
+pub(super) struct Spill {
+    file: Temporary,
+    slices: Vec<Slice>,
+}
+
+impl Spill {
+    /// Completes what was written.
+    pub(super) fn of(writer: RunWriter) -> Result<Spill, Failure> {
+        let (file, slices) = writer.keep()?;
+        Ok(Spill { file, slices })
+    }
+
+    /// Opens it for reading.
+    pub(super) fn open(&self) -> Result<RunFile, Failure> {
+        RunFile::own(self.file.path(), &self.slices).map_err(|trouble| self.spoilt(trouble))
+    }
+
+    /// What trouble with it means: nobody else's fault.
+    pub(super) fn spoilt(&self, trouble: Trouble) -> Failure {
+        match trouble {
+            Trouble::Damaged => {
+                let error = Error::new(ErrorKind::Damaged, "cannot read back the temporary file").on(self.file.path());
+                Failure::Disk(error.advise("somebody removed or changed it, or the disk damages what is written"))
+            }
+            Trouble::Disk(error) => Failure::Disk(error),
+        }
+    }
+}
+
+/// What the merges of an attempt share.
+pub(super) struct Merging<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) partitions: u32,
+    pub(super) budget: Budget,
+    pub(super) control: &'a Control,
+}
+
+impl Merging<'_> {
+    /// Merges all spills into `out`, in further passes where they are too many; returns how many those were.
+    pub(super) fn merge<A: App>(&self, app: &A, mut spills: Vec<Spill>, out: &mut RunWriter) -> Result<u64, Failure> {
+        let mut passes = 0;
+        while spills.len() > self.budget.fan_in {
+            let groups = budget::groups(spills.len(), self.budget.fan_in);
+            let mut rest = spills.into_iter();
+            spills = Vec::with_capacity(groups.len());
+            for group in groups {
+                let mut group: Vec<Spill> = rest.by_ref().take(group.len()).collect();
+                if group.len() > 1 {
+                    let mut merged = RunWriter::create(self.dir, self.partitions)?;
+                    self.merge_once(app, &group, &mut merged)?;
+                    group = vec![Spill::of(merged)?];
+                }
+                spills.append(&mut group);
+            }
+            passes += 1;
+        }
+        self.merge_once(app, &spills, out)?;
+        Ok(passes)
+    }
+
+    fn merge_once<A: App>(&self, app: &A, spills: &[Spill], out: &mut RunWriter) -> Result<(), Failure> {
+        let runs: Vec<RunFile> = spills.iter().map(Spill::open).collect::<Result<_, _>>()?;
+        for partition in 0..self.partitions {
+            let stream = |(run, spill): (&RunFile, &Spill)| run.stream(partition).map_err(|trouble| spill.spoilt(trouble));
+            let streams = runs.iter().zip(spills).map(stream).collect::<Result<Vec<Stream>, _>>()?;
+            let mut spoilt = |broken: Broken<Trouble>| spills[broken.stream].spoilt(broken.error);
+            combine_into(app, streams, partition, out, self.control, &mut spoilt)?;
+        }
+        Ok(())
+    }
+}
+
+/// Merges streams into one partition of `out`, combining where the app does.
+pub(super) fn combine_into<A: App>(
+    app: &A,
+    streams: Vec<Stream>,
+    partition: u32,
+    out: &mut RunWriter,
+    control: &Control,
+    spoilt: &mut dyn FnMut(Broken<Trouble>) -> Failure,
+) -> Result<u64, Failure> {
+    let mut merge = Merge::new(streams).map_err(&mut *spoilt)?;
+    let mut merged = Ok(());
+    let called = guard::call(|| {
+        merged = if A::COMBINES {
+            combine_all(app, &mut merge, partition, out, control, spoilt)
+        } else {
+            copy_all(&mut merge, partition, out, control, spoilt)
+        };
+        Ok(())
+    });
+    called.map_err(Failure::App).and(merged)?;
+    Ok(merge.streams().iter().map(Stream::bad_blocks).sum())
+}
+
+fn copy_all(
+    merge: &mut Merge<Stream>,
+    partition: u32,
+    out: &mut RunWriter,
+    control: &Control,
+    spoilt: &mut dyn FnMut(Broken<Trouble>) -> Failure,
+) -> Result<(), Failure> {
+    let mut n = 0;
+    while let Some(pair) = merge.head() {
+        look(control, &mut n)?;
+        out.push(partition, pair.key(), pair.value())?;
+        merge.advance().map_err(&mut *spoilt)?;
+    }
+    Ok(())
+}
+
+fn combine_all<A: App>(
+    app: &A,
+    merge: &mut Merge<Stream>,
+    partition: u32,
+    out: &mut RunWriter,
+    control: &Control,
+    spoilt: &mut dyn FnMut(Broken<Trouble>) -> Failure,
+) -> Result<(), Failure> {
+    let bad = |BadValue| Failure::App("the app cannot read a value that it wrote".to_owned());
+    let (mut key, mut value, mut slot, mut n) = (Vec::new(), Vec::new(), None, 0);
+    while let Some(pair) = merge.head() {
+        look(control, &mut n)?;
+        key.clear();
+        key.extend_from_slice(pair.key());
+        value.clear();
+        value.extend_from_slice(pair.value());
+        let head = Head::of(&key);
+        merge.advance().map_err(&mut *spoilt)?;
+        if merge.is_at(head, &key) {
+            let mut total = A::Value::read(&value, &mut slot).map_err(bad)?.to_owned();
+            while let Some(pair) = merge.head().filter(|_| merge.is_at(head, &key)) {
+                app.combine(&mut total, A::Value::read(pair.value(), &mut slot).map_err(bad)?);
+                merge.advance().map_err(&mut *spoilt)?;
+            }
+            value.clear();
+            total.borrow().write(&mut value);
+        }
+        out.push(partition, &key, &value)?;
+    }
+    Ok(())
+}
+
+#[inline]
+fn look(control: &Control, n: &mut u64) -> Result<(), Failure> {
+    *n += 1;
+    if n.is_multiple_of(PAIRS_PER_LOOK) { control.step().map_err(|Cancelled| Failure::Cancelled) } else { Ok(()) }
+}
