@@ -35,7 +35,7 @@ impl Arena {
     #[inline]
     pub(super) fn push(&mut self, partition: u32, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         let at = self.bytes.len();
-        self.order.push(order::pack(partition, key::prefix(key), at as u64));
+        self.order.push(order::pack(partition, key::prefix(key), key.len(), at as u64));
         if key.len() < usize::from(LONG) {
             self.bytes.extend_from_slice(&[key.len() as u8, 0]);
         } else {

@@ -69,7 +69,7 @@ fn word(key: &[u8]) -> u64 {
     match len {
         0 => 0,
         1..=3 => {
-            let [first, middle, last] = [key[0], key[len / 2], key[len - 1]].map(u64::from);
+            let (first, middle, last) = (u64::from(key[0]), u64::from(key[len / 2]), u64::from(key[len - 1]));
             first << 56 | middle << (56 - 8 * (len / 2)) | last << (64 - 8 * len)
         }
         _ => {

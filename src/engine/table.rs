@@ -204,7 +204,8 @@ impl<O> Table<O> {
         let mut short = [0; key::HEAD_BYTES];
         for (at, slot) in slots.iter().enumerate() {
             if let Some(entry) = &slot.0 {
-                packed.push(order::pack(partition_of(entry.key(long, &mut short))?, entry.high, at as u64));
+                let key = entry.key(long, &mut short);
+                packed.push(order::pack(partition_of(key)?, entry.high, key.len(), at as u64));
             }
         }
         let entry = |at: usize| slots[at].0.as_ref().expect("only full slots were packed");

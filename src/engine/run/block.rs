@@ -47,7 +47,7 @@ impl Packer {
         self.raw.len() + pair_bytes + 16 > RAW_BYTES && (self.records > 0 || pair_bytes > PAIR_BYTES_MAX)
     }
 
-    /// Adds a pair of at most [`PAIR_BYTES_MAX`] behind the others.
+    /// Adds a pair of at most [`PAIR_BYTES_MAX`] bytes behind the others.
     #[inline]
     pub(super) fn push(&mut self, key: &[u8], value: &[u8]) {
         let shared = if self.records == 0 { 0 } else { shared_len(&self.last, key) };
@@ -229,6 +229,7 @@ impl Entries {
     }
 }
 
+#[inline]
 fn write_varint(out: &mut Vec<u8>, mut number: usize) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -248,7 +249,10 @@ fn shared_len(a: &[u8], b: &[u8]) -> usize {
         }
         at += 8;
     }
-    at + a[at..n].iter().zip(&b[at..n]).take_while(|(x, y)| x == y).count()
+    while at < n && a[at] == b[at] {
+        at += 1;
+    }
+    at
 }
 
 /// Reads any bytes as one block, and hands its pairs on; for fuzzing. The CRC is not looked at: a fuzzer would not get past it.

@@ -21,7 +21,8 @@ mod footer;
 mod reader;
 mod writer;
 
-pub use block::read_any_block;
+#[doc(hidden)]
+pub use block::{BadBlock, read_any_block};
 pub(super) use footer::Slice;
 pub use reader::describe;
 pub(super) use reader::{RunFile, Stream, Trouble};
