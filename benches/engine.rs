@@ -156,7 +156,7 @@ impl Work {
                 shuffle_dir: &self.dir.join("shuffle"),
                 output: self.dir.join("out"),
                 form: ShuffleForm::Run,
-            budget: Budget::new(256 << 20),
+                budget: Budget::new(256 << 20),
                 context: &self.context(TaskId::reduce(partition)),
                 control: &Control::default(),
             });

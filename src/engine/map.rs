@@ -28,7 +28,7 @@ pub(super) fn run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> 
 fn run_to_run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     let unit = app.unit();
     let mut emitter = Emitter::new(app, work);
-    let tally = Reader::new(work.base, unit, work.control).with_line_bytes_max(work.budget.memory).read(work.split, &mut |record| {
+    let tally = Reader::new(work.base, unit, work.control).with_line_bytes_max(line_bytes_max(work)).read(work.split, &mut |record| {
         let result = super::guard::call(|| app.map(record, &mut emitter));
         match (result, emitter.take_fault()) {
             (Ok(()), None) => Ok(()),
@@ -45,7 +45,7 @@ fn run_to_run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
 fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     let unit = app.unit();
     let mut pairs = Pairs { ranges: work.ranges, ..Pairs::new(app, work.context, work.partitions) };
-    let mut reader = Reader::new(work.base, unit, work.control).with_line_bytes_max(work.budget.memory);
+    let mut reader = Reader::new(work.base, unit, work.control).with_line_bytes_max(line_bytes_max(work));
     let tally = reader.read(work.split, &mut |record| map_record(app, unit, record, &mut pairs))?;
     let n_pairs = pairs.n_pairs;
     let (texts, n_shuffled, mut counters) = pairs.finish();
@@ -61,6 +61,11 @@ fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     let made = [(counters::PAIRS_OUT, n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled), (counters::SHUFFLE_BYTES, shuffle_bytes)];
     counters::add_all(&mut counters, &made);
     Ok(Made { files, counters })
+}
+
+/// A line may take the memory budget, and what a slot may take beside it for reading.
+fn line_bytes_max(work: &MapWork<'_>) -> usize {
+    work.budget.memory.max(16 << 20)
 }
 
 fn map_record<A: App>(app: &A, unit: Unit, record: Record<'_>, pairs: &mut Pairs<'_, A>) -> Result<(), Failure> {
