@@ -17,7 +17,7 @@ struct Source {
 impl Source {
     /// Without its unit tests, which may look anywhere.
     fn code(&self) -> &str {
-        if self.path.ends_with("/tests.rs") || self.path.ends_with("/fixture.rs") {
+        if self.path.ends_with("tests.rs") || self.path.ends_with("/fixture.rs") {
             return "";
         }
         self.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
