@@ -5,11 +5,11 @@
 //! any instruction; the job still ends, with the same bytes.
 //!
 //! # Limits
-//! Linux only. A map attempt holds its pairs, a reduce attempt its partition in memory. `rename` and `link` must be atomic on the server.
+//! Linux only. A key with its value has at most 1 GiB, and in the readable shuffle form an attempt holds all its pairs in memory. `rename` and `link` must be atomic on the server.
 //!
 //! # Words, one per meaning
 //! *job*; *task* (one map or reduce unit); *attempt* (one try of a task); *claim* (a worker's hold on an attempt); *lease* (how long a silent claim is believed); *split* (a map task's
-//! piece of the input); *record*; *partition*; *combiner*; *shuffle file* (a map attempt's committed output); *output file* (`mr-out-00003`); *retract* (a result taken back because its files are missing).
+//! piece of the input); *record*; *partition*; *combiner*; *run* (sorted pairs by partition in one file); *spill* (a run on disk inside one attempt); *shuffle file* (a map attempt's committed output); *output file* (`mr-out-00003`); *retract* (a result taken back because its files are missing).
 //!
 //! # The house
 //! Each floor uses only those below it; a test holds the floors.

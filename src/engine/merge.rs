@@ -15,6 +15,8 @@ pub(super) trait Sorted {
     fn advance(&mut self) -> Result<bool, Self::Error>;
     /// The key of the pair at hand.
     fn key(&self) -> &[u8];
+    /// True if the key is known to be that of the pair before.
+    fn repeats(&self) -> bool;
 }
 
 impl Sorted for super::run::Stream {
@@ -26,6 +28,10 @@ impl Sorted for super::run::Stream {
     #[inline]
     fn key(&self) -> &[u8] {
         self.key()
+    }
+    #[inline]
+    fn repeats(&self) -> bool {
+        self.repeats()
     }
 }
 
@@ -104,6 +110,10 @@ impl<S: Sorted> Merge<S> {
         let mut winner = self.winner;
         let stream = &mut self.streams[winner];
         let more = stream.advance().map_err(|error| Broken { stream: winner, error })?;
+        if more && stream.repeats() {
+            // Who won with this key wins with it again.
+            return Ok(());
+        }
         self.heads[winner] = if more { Head::of(stream.key()) } else { Head::LAST };
         let mut node = (self.streams.len() + winner) / 2;
         while node > 0 {
@@ -132,6 +142,7 @@ mod tests {
     struct List {
         pairs: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
         at: (Vec<u8>, Vec<u8>),
+        repeats: bool,
     }
 
     impl Sorted for List {
@@ -139,11 +150,16 @@ mod tests {
         fn advance(&mut self) -> Result<bool, ()> {
             let next = self.pairs.next();
             let more = next.is_some();
-            self.at = next.unwrap_or_default();
+            let next = next.unwrap_or_default();
+            self.repeats = next.0 == self.at.0 && !self.at.1.is_empty();
+            self.at = next;
             Ok(more)
         }
         fn key(&self) -> &[u8] {
             &self.at.0
+        }
+        fn repeats(&self) -> bool {
+            self.repeats
         }
     }
 
@@ -163,7 +179,7 @@ mod tests {
                     .collect();
                 pairs.sort_by(|a, b| a.0.cmp(&b.0));
                 all.extend(pairs.clone());
-                streams.push(List { pairs: pairs.into_iter(), at: Default::default() });
+                streams.push(List { pairs: pairs.into_iter(), at: Default::default(), repeats: false });
             }
             all.sort_by(|a, b| a.0.cmp(&b.0));
             let mut merge = Merge::new(streams).map_err(|_| ()).expect("lists do not break");

@@ -101,3 +101,18 @@ fn no_plan(root: &Path, phase: &str) -> Error {
         .on(root)
         .advise("it was removed by hand, or the directory is not fresh yet")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_in_the_one_run_or_in_the_file_of_its_number() {
+        let file = |name: &str| FileSum { name: name.to_owned(), len: 1, crc32: 2 };
+        let found = |names: &[&str], partition| file_of(names.iter().map(|name| file(name)).collect(), partition).map(|file| file.name);
+        assert_eq!(found(&["m.run"], 7), Some("m.run".to_owned()));
+        assert_eq!(found(&["m-00000.json", "m-00001.json"], 1), Some("m-00001.json".to_owned()));
+        assert_eq!(found(&["m-00000.json"], 1), None, "a file that was never named");
+        assert_eq!(found(&[], 0), None);
+    }
+}

@@ -139,6 +139,7 @@ pub(super) struct Entries {
     at: usize,
     left: u32,
     key: Vec<u8>,
+    repeats: bool,
     value: Range<usize>,
 }
 
@@ -189,8 +190,12 @@ impl Entries {
             return Err(BadBlock);
         }
         let end = self.at + more;
-        self.key.truncate(shared);
-        self.key.extend_from_slice(&self.raw[self.at..end]);
+        // Behind no other entry of its block, even an empty key is a new one.
+        self.repeats = more == 0 && shared == self.key.len() && self.value.end > 0;
+        if !self.repeats {
+            self.key.truncate(shared);
+            self.key.extend_from_slice(&self.raw[self.at..end]);
+        }
         self.value = end..end + value;
         self.at = end + value;
         self.left -= 1;
@@ -214,6 +219,12 @@ impl Entries {
             }
         }
         Err(BadBlock)
+    }
+
+    /// True if the key is that of the entry before it in the block; it may be where this is false, too.
+    #[inline]
+    pub(super) fn repeats(&self) -> bool {
+        self.repeats
     }
 
     /// The key of the entry at hand.

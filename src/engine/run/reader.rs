@@ -165,6 +165,12 @@ impl Stream {
         Ok(true)
     }
 
+    /// True if the key is known to be that of the pair before.
+    #[inline]
+    pub(in crate::engine) fn repeats(&self) -> bool {
+        self.entries.repeats()
+    }
+
     /// The key of the pair at hand.
     #[inline]
     pub(in crate::engine) fn key(&self) -> &[u8] {
