@@ -26,7 +26,12 @@ mod tests;
 
 /// All of them, as `flockwork apps` lists them.
 pub const ALL: &[AppEntry] = &[
-    plain("wc", "counts words: maximal runs of letters", |_| Ok(Box::new(wc::WordCount))),
+    AppEntry {
+        name: "wc",
+        about: "counts words: maximal runs of letters",
+        options: &[option("combine", "false: sort and merge every single word, which measures the shuffle")],
+        make: |options| wc::of(options),
+    },
     plain("indexer", "which files each word is in", |_| Ok(Box::new(indexer::Indexer))),
     AppEntry {
         name: "grep",
