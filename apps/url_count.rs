@@ -36,11 +36,7 @@ impl App for UrlCount {
     }
 
     fn reduce(&self, key: &[u8], values: &mut Values<'_, u64>, out: &mut Output<'_>) -> AppResult {
-        let mut sum = 0;
-        while let Some(n) = values.next() {
-            sum += n;
-        }
-        out.pair(key, &sum);
+        out.pair(key, &values.sum());
         Ok(())
     }
 }

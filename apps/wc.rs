@@ -37,11 +37,7 @@ impl<const COMBINES: bool> App for WordCount<COMBINES> {
     }
 
     fn reduce(&self, key: &[u8], values: &mut Values<'_, u64>, out: &mut Output<'_>) -> AppResult {
-        let mut sum = 0;
-        while let Some(n) = values.next() {
-            sum += n;
-        }
-        out.pair(key, &sum);
+        out.pair(key, &values.sum());
         Ok(())
     }
 }

@@ -261,6 +261,17 @@ impl<'a, V: Value + ?Sized> Values<'a, V> {
     }
 }
 
+impl Values<'_, u64> {
+    /// The sum of the values left: what reducing counts comes to.
+    pub fn sum(&mut self) -> u64 {
+        let mut sum = 0;
+        while let Some(n) = self.next() {
+            sum += n;
+        }
+        sum
+    }
+}
+
 /// Where finished output bytes go; the engine's side of [`Output`].
 pub trait Sink {
     /// Takes a block of output; failures are kept and reported when the attempt ends.

@@ -61,6 +61,11 @@ impl Error {
         }
     }
 
+    /// The job at `root` went away while it was in use.
+    pub fn vanished(root: impl AsRef<Path>) -> Error {
+        Error::new(ErrorKind::Vanished, "no job any more in").on(root).advise("it was removed while it ran")
+    }
+
     /// The same error, naming the path it happened on.
     #[must_use]
     pub fn on(mut self, path: impl AsRef<Path>) -> Error {

@@ -7,7 +7,7 @@ use super::open;
 use super::run::{cores, on_signals};
 use crate::app::Options;
 use crate::engine::{self, AppEntry};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::job::spec;
 use crate::worker::slot::Voice;
 use crate::worker::supervisor::{Outcome, Supervisor};
@@ -40,10 +40,7 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     on_signals(move |times| if times == 1 { leash.leave() } else { leash.kill() })?;
     Ok(match supervisor.wait()? {
         Outcome::Ended | Outcome::Left => ExitCode::SUCCESS,
-        Outcome::Vanished => {
-            let gone = Error::new(ErrorKind::Vanished, "no job any more in").on(&args.job);
-            return Err(gone.advise("it was removed while it ran"));
-        }
+        Outcome::Vanished => return Err(Error::vanished(&args.job)),
         Outcome::Cannot => ExitCode::from(super::FAILED),
     })
 }

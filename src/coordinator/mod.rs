@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::data::Made;
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::{ClaimName, WorkerName};
 use crate::job::layout::{self, PHASE};
 use crate::job::log::Log;
@@ -88,11 +88,7 @@ impl Coordinator {
         self.round(stale).map_err(|error| {
             // A name that is gone is one thing, a job that is gone another: waiting would not help.
             let gone = error.is_not_found() && self.disk.look(".").is_err_and(|error| is_gone(&error));
-            if gone {
-                Error::new(ErrorKind::Vanished, "no job any more in").on(&self.root).advise("it was removed while it ran")
-            } else {
-                error
-            }
+            if gone { Error::vanished(&self.root) } else { error }
         })
     }
 

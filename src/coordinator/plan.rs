@@ -7,7 +7,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
-use crate::job::layout::State;
 use crate::job::record::Ended;
 use crate::job::snapshot::{Snapshot, TaskView};
 
@@ -184,14 +183,4 @@ fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Option<Action> {
 
 fn attempt_number(name: &str) -> u32 {
     name.parse::<TaskFile>().map_or(0, |file| file.attempt().number)
-}
-
-/// The directory a claim of this action leaves.
-pub fn source(action: &Action) -> Option<State> {
-    match action {
-        Action::Expire(..) => Some(State::Claimed),
-        Action::DropPending(_) => Some(State::Pending),
-        Action::Retract(_) => Some(State::Done),
-        Action::Issue(_) | Action::PlanReduce | Action::Finish | Action::Fail { .. } | Action::Cancel | Action::NameEnd => None,
-    }
 }

@@ -216,7 +216,7 @@ impl Worker {
             let entries = self.disk.list(".").map_err(|error| self.unreadable(error))?;
             self.looks.paused = entries.iter().any(|entry| entry.name == layout::PAUSE);
             if !entries.iter().any(|entry| entry.name == layout::JOB_JSON) {
-                return Err(Error::new(ErrorKind::Vanished, "no job any more in").on(&self.root).advise("it was removed while it ran"));
+                return Err(Error::vanished(&self.root));
             }
             self.looks.root = Some(stamp);
         }
