@@ -1,5 +1,5 @@
-//! Where a map attempt's pairs go when shuffle files are runs: a combining table while it pays, otherwise an arena; spilled when the memory is used up; at
-//! the end one sorted run.
+//! Where a map attempt's pairs go when shuffle files are runs: a table of totals (where the app combines) or of lists (where it does not) while keys repeat,
+//! otherwise an arena; spilled when the memory is used up; at the end one sorted run.
 //!
 //! Contract: equal keys' values keep the order of their emission. What goes wrong inside `emit`, which cannot return it, is kept and asked for after
 //! every record; nothing is taken any more then. Where emits are gathered, an app's panic in `combine` may be told with a record a few
@@ -10,9 +10,11 @@ use std::mem::needs_drop;
 
 use super::arena::Arena;
 use super::draft::Flush;
+use super::lists::Lists;
+use super::reduce::at_key;
 use super::run::{PAIR_BYTES_MAX, PARTITIONS_MAX, RunWriter};
 use super::spill::{Merging, Spill};
-use super::table::{self, Room, Table};
+use super::table::{self, Room, TOTALS, Table};
 use super::{MapWork, counters, guard, key, order};
 use crate::app::{App, Context, Emit, Value};
 use crate::data::{Counters, Failure, FileSum};
@@ -26,9 +28,13 @@ const BYTES_PER_KEY: u64 = 256;
 pub(super) struct Emitter<'a, A: App> {
     app: &'a A,
     work: &'a MapWork<'a>,
-    /// `None` where the app does not combine or it did not pay. One of table and arena holds pairs.
+    /// `None` where the app does not combine or it did not pay. One of table, lists and arena holds pairs.
     table: Option<Table<Owned<A>>>,
+    /// `None` where the app combines or keys do not repeat.
+    lists: Option<Lists>,
     arena: Arena,
+    /// The bytes of the value at hand.
+    scratch: Vec<u8>,
     spills: Vec<Spill>,
     counters: Counters,
     n_pairs: u64,
@@ -39,11 +45,12 @@ impl<'a, A: App> Emitter<'a, A> {
     pub(super) fn new(app: &'a A, work: &'a MapWork<'a>) -> Emitter<'a, A> {
         let bytes: u64 = work.split.pieces.iter().map(|piece| piece.to.saturating_sub(piece.from)).sum();
         let keys = usize::try_from(bytes / BYTES_PER_KEY).unwrap_or(usize::MAX / 4);
-        let table = A::COMBINES.then(|| Table::new(keys, work.budget.memory));
-        let (arena, spills, counters) = (Arena::default(), Vec::new(), Counters::new());
+        let table = A::COMBINES.then(|| Table::new(keys, work.budget.memory, TOTALS));
+        let lists = (!A::COMBINES).then(|| Lists::new(work.budget.memory));
+        let (arena, scratch, spills, counters) = (Arena::default(), Vec::new(), Vec::new(), Counters::new());
         let too_many = format!("{} partitions are too many; at most {PARTITIONS_MAX} are possible", work.partitions);
         let fault = (work.partitions > PARTITIONS_MAX).then(|| Failure::App(too_many));
-        Emitter { app, work, table, arena, spills, counters, n_pairs: 0, fault }
+        Emitter { app, work, table, lists, arena, scratch, spills, counters, n_pairs: 0, fault }
     }
 
     /// What went wrong since it was last asked.
@@ -64,7 +71,7 @@ impl<'a, A: App> Emitter<'a, A> {
             guarded(|| self.spill())?;
             let (app, work, spills) = (self.app, self.work, std::mem::take(&mut self.spills));
             // The merge needs the memory.
-            (self.table, self.arena) = (None, Arena::default());
+            (self.table, self.lists, self.arena) = (None, None, Arena::default());
             let merging = Merging { dir: work.shuffle_dir, partitions: work.partitions.max(1), budget: work.budget, control: work.control };
             passes = merging.merge(app, spills, &mut run)?;
         }
@@ -76,26 +83,33 @@ impl<'a, A: App> Emitter<'a, A> {
         Ok((file, counters))
     }
 
-    /// Combines what was gathered, and makes room for more.
+    /// Takes what was gathered, and makes room for more.
     fn flush(&mut self) -> Result<(), Failure> {
         if self.make_room()? {
             let app = self.app;
             if let Some(table) = &mut self.table {
-                self.n_pairs += table.flush(|total, next| app.combine(total, (*next).borrow()));
+                self.n_pairs += table.flush(|total, next| next.map_or((), |next| app.combine(total, (*next).borrow())));
+            }
+            if let Some(lists) = &mut self.lists {
+                self.n_pairs += lists.flush();
             }
         }
         Ok(())
     }
 
-    /// Makes room for a batch in the table, by a spill if need be; false if there is no table (any more).
+    /// Makes room for a batch in the table or the lists, by a spill if need be; false if there are none (any more).
     #[inline]
     fn make_room(&mut self) -> Result<bool, Failure> {
         let memory = self.work.budget.memory;
-        match self.table.as_mut().map(|table| table.room(memory)) {
-            Some(Room::Enough) => Ok(true),
-            Some(Room::Full) => self.make_room_again(),
-            Some(Room::Futile) => self.give_up_table().map(|()| false),
-            None => Ok(false),
+        let room = match (&mut self.table, &mut self.lists) {
+            (Some(table), _) => table.room(memory),
+            (None, Some(lists)) => lists.room(memory),
+            (None, None) => return Ok(false),
+        };
+        match room {
+            Room::Enough => Ok(true),
+            Room::Full => self.make_room_again(),
+            Room::Futile => self.give_up().map(|()| false),
         }
     }
 
@@ -111,26 +125,55 @@ impl<'a, A: App> Emitter<'a, A> {
         self.spill().map(|()| true)
     }
 
-    /// Combining does not pay: from here on the arena takes everything, after what the table holds and what was gathered for it.
+    /// Keys hardly repeat: from here on the arena takes everything, after what is held and what was gathered.
     #[cold]
-    fn give_up_table(&mut self) -> Result<(), Failure> {
+    fn give_up(&mut self) -> Result<(), Failure> {
         let (app, work) = (self.app, self.work);
-        let Some(mut table) = self.table.take() else { return Ok(()) };
+        if self.held_bytes() > work.budget.memory / 8 {
+            // The arena takes more memory for the same pairs.
+            self.spill()?;
+        }
         let arena = &mut self.arena;
-        table.drain_sorted(
-            |key| partition(app, work, key),
-            |partition, key, total| {
-                arena.push(partition, key, |bytes| (*total).borrow().write(bytes));
+        if let Some(mut table) = self.table.take() {
+            table.drain_sorted(
+                |key| partition(app, work, key),
+                |partition, key, total| {
+                    arena.push(partition, key, |bytes| (*total).borrow().write(bytes));
+                    Ok(())
+                },
+            )?;
+            self.n_pairs += table.ungather(|key, value| append(app, work, arena, key, (*value).borrow()))?;
+        }
+        if let Some(mut lists) = self.lists.take() {
+            let push =
+                |arena: &mut Arena, partition, key: &[u8], value: &[u8]| arena.push(partition, key, |bytes| bytes.extend_from_slice(value));
+            lists.drain_sorted(
+                |key| partition(app, work, key),
+                |partition, key, value, _| {
+                    push(arena, partition, key, value);
+                    Ok(())
+                },
+            )?;
+            self.n_pairs += lists.ungather(|key, value| {
+                check_length(key, value)?;
+                push(arena, partition(app, work, key)?, key, value);
                 Ok(())
-            },
-        )?;
-        self.n_pairs += table.ungather(|key, value| append(app, work, arena, key, (*value).borrow()))?;
+            })?;
+        }
         Ok(())
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.table.as_ref().map_or(0, Table::bytes) + self.lists.as_ref().map_or(0, Lists::bytes)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.arena.is_empty() && self.table.as_ref().is_none_or(|table| table.len() == 0) && self.lists.as_ref().is_none_or(Lists::is_empty)
     }
 
     #[cold]
     fn spill(&mut self) -> Result<(), Failure> {
-        if self.arena.is_empty() && self.table.as_ref().is_none_or(|table| table.len() == 0) {
+        if self.is_empty() {
             return Ok(());
         }
         let mut run = RunWriter::create(self.work.shuffle_dir, self.work.partitions)?;
@@ -153,20 +196,39 @@ impl<'a, A: App> Emitter<'a, A> {
                 },
             )?;
         }
+        if let Some(lists) = &mut self.lists {
+            let push = |partition, key: &[u8], value: &[u8], again| {
+                if again { run.push_again(partition, key, value) } else { run.push(partition, key, value) }
+            };
+            lists.drain_sorted(|key| partition(app, work, key), push)?;
+        }
         self.arena.drain_sorted(|partition, key, value| run.push(partition, key, value))
     }
 
-    /// A pair whose key is long or whose values live on the heap.
-    fn combine_now(&mut self, key: &[u8], value: &A::Value) -> Result<(), Failure> {
+    /// A pair that is not gathered: its key is long, or its value lives on the heap, or there is neither table nor lists.
+    fn take_now(&mut self, key: &[u8], value: &A::Value) -> Result<(), Failure> {
+        if self.table.is_none() && self.lists.is_none() {
+            return self.append(key, value);
+        }
         check_length(key, value)?;
+        self.scratch.clear();
+        if let Some(lists) = &mut self.lists {
+            value.write(&mut self.scratch);
+            lists.meet(&self.scratch);
+        }
         if !self.make_room()? {
             return self.append(key, value);
         }
         let app = self.app;
-        if let Some(table) = &mut self.table {
-            table.add(key, size_of_val(value), || value.to_owned(), |total| app.combine(total, value));
-            self.n_pairs += 1;
+        if let Some(table) = &mut self.table
+            && let Some(total) = table.add(key, size_of_val(value), || value.to_owned())
+        {
+            app.combine(total, value);
         }
+        if let Some(lists) = &mut self.lists {
+            lists.add(key, &self.scratch);
+        }
+        self.n_pairs += 1;
         Ok(())
     }
 
@@ -188,21 +250,29 @@ impl<'a, A: App> Emitter<'a, A> {
 impl<A: App> Emit<A::Value> for Emitter<'_, A> {
     #[inline]
     fn emit(&mut self, key: &[u8], value: &A::Value) {
-        if A::COMBINES
-            && !needs_drop::<Owned<A>>()
-            && key.len() <= key::HEAD_BYTES
-            && let Some(table) = &mut self.table
-        {
-            if table.gather(key, value.to_owned()) {
-                self.flush_gathered();
+        if key.len() <= key::HEAD_BYTES {
+            if A::COMBINES
+                && !needs_drop::<Owned<A>>()
+                && let Some(table) = &mut self.table
+            {
+                if table.gather(key, value.to_owned()) {
+                    self.flush_gathered();
+                }
+                return;
             }
-            return;
+            if !A::COMBINES
+                && let Some(lists) = &mut self.lists
+            {
+                if lists.gather(key, |bytes| value.write(bytes)) {
+                    self.flush_gathered();
+                }
+                return;
+            }
         }
-        if self.fault.is_some() {
-            return;
+        if self.fault.is_none() {
+            let result = self.take_now(key, value);
+            self.keep(result);
         }
-        let result = if A::COMBINES && self.table.is_some() { self.combine_now(key, value) } else { self.append(key, value) };
-        self.keep(result);
     }
 
     fn count(&mut self, counter: &str, n: u64) {
@@ -219,7 +289,8 @@ impl<A: App> Emitter<'_, A> {
     fn flush_gathered(&mut self) {
         if self.fault.is_some() {
             // The attempt has failed; a batch must not grow.
-            return self.table = None;
+            (self.table, self.lists) = (None, None);
+            return;
         }
         let result = self.flush();
         self.keep(result);
@@ -248,12 +319,12 @@ fn too_long(bytes: usize) -> Failure {
 fn partition<A: App>(app: &A, work: &MapWork<'_>, key: &[u8]) -> Result<u32, Failure> {
     let parts = work.partitions.max(1);
     let partition = work.ranges.map_or_else(|| app.partition(key, parts), |ranges| ranges.partition(key));
-    if partition < parts { Ok(partition) } else { Err(no_partition(partition, parts)) }
+    if partition < parts { Ok(partition) } else { Err(no_partition(key, partition, parts)) }
 }
 
 #[cold]
-pub(super) fn no_partition(partition: u32, parts: u32) -> Failure {
-    Failure::App(format!("the app's partition() answered {partition}, and there are {parts}, counted from 0"))
+pub(super) fn no_partition(key: &[u8], partition: u32, parts: u32) -> Failure {
+    Failure::App(at_key(&format!("the app's partition() answered {partition}, and there are {parts}, counted from 0"), key))
 }
 
 /// Runs something that calls the app outside of its records.

@@ -137,7 +137,7 @@ impl<'a, A: App> Pairs<'a, A> {
         if partition < parts {
             return Some(partition);
         }
-        if let Failure::App(text) = no_partition(partition, parts) {
+        if let Failure::App(text) = no_partition(key, partition, parts) {
             self.fault = Some(text);
         }
         None

@@ -1,5 +1,5 @@
 //! The data plane: inputs to splits, splits to shuffle files, shuffle files to output files. It knows no protocol: it is told where to read
-//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `window`, `unpack`, `sample`, `map`, `emitter` (with `table`, `arena`, `spill`), `run`, `merge`, `reduce`, `reduce_runs`,
+//! and write, and says what it made. Reading order: `input`, `split`, `reader`, `window`, `unpack`, `sample`, `map`, `emitter` (with `table`, `lists` and `pool`, `arena`, `spill`), `run`, `merge`, `reduce`, `reduce_runs`,
 //! `output`, `sequential`; the readable form is `shuffle_json` and `group`. Beneath them `key` and `order` (keys as integers), `budget`, `draft` (a file not yet
 //! visible), `sum` (checksums), `guard` (panics), `counters`.
 //!
@@ -33,10 +33,12 @@ mod group;
 mod guard;
 pub mod input;
 mod key;
+mod lists;
 mod map;
 mod merge;
 mod order;
 mod output;
+mod pool;
 mod reader;
 mod reduce;
 mod reduce_runs;

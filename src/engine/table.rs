@@ -15,9 +15,7 @@ use std::num::NonZeroU8;
 use super::{key, order};
 
 /// Emits that are looked up together.
-const BATCH: usize = 64;
-/// So many keys are taken before it is asked whether combining pays, unless the memory ends before.
-const KEYS_TRIED: usize = 1 << 18;
+pub(super) const BATCH: usize = 64;
 /// Fewest slots.
 const SLOTS_MIN: usize = 1 << 10;
 /// [`Entry::size`] of a key in the arena.
@@ -52,7 +50,19 @@ pub(super) struct Table<O> {
     heap: usize,
     /// Emits since the table was empty.
     emits: u64,
+    trial: Trial,
 }
+
+/// When a table pays, which is asked from so many keys on, or when the memory ends: where of `emits` at most `distinct` have new keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trial {
+    pub(super) keys: usize,
+    pub(super) emits: u64,
+    pub(super) distinct: u64,
+}
+
+/// For totals: one emit of five is combined.
+pub(super) const TOTALS: Trial = Trial { keys: 1 << 18, emits: 5, distinct: 4 };
 
 /// What a full table does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +76,10 @@ pub(super) enum Room {
 }
 
 impl<O> Table<O> {
-    /// A table that expects about so many distinct keys, and may use so much memory.
-    pub(super) fn new(keys: usize, memory: usize) -> Table<O> {
+    /// A table that expects about so many distinct keys, may use so much memory, and is tried so.
+    pub(super) fn new(keys: usize, memory: usize, trial: Trial) -> Table<O> {
         let slots = (2 * keys).next_power_of_two().clamp(SLOTS_MIN, SLOTS_MIN.max(slots_in(memory / 2, size_of::<Slot<O>>())));
-        Table { slots: empty(slots), used: 0, long: Vec::new(), batch: Vec::with_capacity(BATCH), heap: 0, emits: 0 }
+        Table { slots: empty(slots), used: 0, long: Vec::new(), batch: Vec::with_capacity(BATCH), heap: 0, emits: 0, trial }
     }
 
     /// Distinct keys.
@@ -78,7 +88,8 @@ impl<O> Table<O> {
     }
 
     /// What it uses now, with what sorting it will need, in bytes.
-    fn bytes(&self) -> usize {
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
         self.slots.len() * size_of::<Slot<O>>() + self.long.len() + self.heap + self.used * size_of::<u128>()
     }
 
@@ -91,8 +102,9 @@ impl<O> Table<O> {
         self.batch.len() == BATCH
     }
 
-    /// Combines what was gathered; there is room for it. Returns how many pairs it was.
-    pub(super) fn flush(&mut self, mut combine: impl FnMut(&mut O, &O)) -> u64 {
+    /// Takes what was gathered; there is room for it. `place` is called with a key's total and what is to be combined with it, or with a value that has just
+    /// become its key's total. Returns how many pairs it was.
+    pub(super) fn flush(&mut self, mut place: impl FnMut(&mut O, Option<&O>)) -> u64 {
         let mask = self.slots.len() - 1;
         let touch = |entry: &Entry<O>| self.slots[entry.hash as usize & mask].0.as_ref().map_or(0, |entry| entry.size.get());
         black_box(self.batch.iter().fold(0, |seen, entry| seen ^ touch(entry)));
@@ -102,12 +114,12 @@ impl<O> Table<O> {
             loop {
                 match &mut self.slots[at].0 {
                     Some(found) if found.high == entry.high && found.low == entry.low && found.size == entry.size => {
-                        combine(&mut found.value, &entry.value);
+                        place(&mut found.value, Some(&entry.value));
                         break;
                     }
                     Some(_) => at = (at + 1) & mask,
                     free => {
-                        *free = Some(entry);
+                        place(&mut free.insert(entry).value, None);
                         self.used += 1;
                         break;
                     }
@@ -128,8 +140,9 @@ impl<O> Table<O> {
         Ok(n)
     }
 
-    /// Combines one pair at once: one with a long key, or whose values live on the heap, of which `value_bytes` says how many they are.
-    pub(super) fn add(&mut self, key: &[u8], value_bytes: usize, make: impl FnOnce() -> O, combine: impl FnOnce(&mut O)) {
+    /// Adds one pair at once: one with a long key, or whose values live on the heap, of which `value_bytes` says how many they are. A key that is there has a
+    /// total, to be combined with; any other has now what `make` made.
+    pub(super) fn add(&mut self, key: &[u8], value_bytes: usize, make: impl FnOnce() -> O) -> Option<&mut O> {
         self.emits += 1;
         self.heap += value_bytes;
         let (high, mut low) = key::words(key);
@@ -138,10 +151,10 @@ impl<O> Table<O> {
         let hash = if is_long { long_hash(key) } else { short_hash(high, low, size) };
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
-        while let Some(found) = &mut self.slots[at].0 {
+        while let Some(found) = &self.slots[at].0 {
             let same = found.hash == hash && found.high == high && found.size == size;
             if same && if is_long { long_key(&self.long, found.low) == key } else { found.low == low } {
-                return combine(&mut found.value);
+                return self.slots[at].0.as_mut().map(|found| &mut found.value);
             }
             at = (at + 1) & mask;
         }
@@ -153,6 +166,7 @@ impl<O> Table<O> {
         self.slots[at].0 = Some(Entry { high, low, value: make(), hash, size });
         self.used += 1;
         self.heap += if std::mem::needs_drop::<O>() { 16 } else { 0 };
+        None
     }
 
     /// Makes room for a batch within `memory` bytes, if it can.
@@ -168,8 +182,8 @@ impl<O> Table<O> {
         let twice = self.slots.len() * 2;
         let fits = self.bytes() + twice * size_of::<Slot<O>>() <= memory || self.slots.len() == SLOTS_MIN;
         let is_dense = self.used + BATCH > self.slots.len() / 4 * 3;
-        if self.used >= KEYS_TRIED || !(is_dense && fits) {
-            if self.used as u64 * 5 > self.emits * 4 {
+        if self.used >= self.trial.keys || !(is_dense && fits) {
+            if self.used as u64 * self.trial.emits > self.emits * self.trial.distinct {
                 return Room::Futile;
             }
             if !(is_dense && fits) {

@@ -196,7 +196,10 @@ fn what_the_app_says_reaches_the_failure_with_its_place() {
     for (line, expected) in [
         ("error", "bad line (in the line at byte 3 of x)"),
         ("panic", "panicked: at the disco (in the line at byte 3 of x)"),
-        ("nowhere", "the app's partition() answered 3, and there are 3, counted from 0 (in the line at byte 3 of x)"),
+        (
+            "nowhere",
+            "the app's partition() answered 3, and there are 3, counted from 0 (in the key `nowhere`) (in the line at byte 3 of x)",
+        ),
         ("reduce error", "bad key (in the key `reduce error`)"),
         ("reduce panic", "panicked: 42 (in the key `reduce panic`)"),
     ] {

@@ -67,6 +67,23 @@ impl Packer {
         self.records += 1;
     }
 
+    /// Adds a pair with the key of the one before, which is in this block.
+    #[inline]
+    pub(super) fn push_again(&mut self, value: &[u8]) {
+        let shared = self.last.len();
+        self.raw.push((shared.min(15) << 4) as u8);
+        if shared >= 15 {
+            write_varint(&mut self.raw, shared - 15);
+        }
+        write_varint(&mut self.raw, value.len());
+        if let &[byte] = value {
+            self.raw.push(byte);
+        } else {
+            self.raw.extend_from_slice(value);
+        }
+        self.records += 1;
+    }
+
     /// Appends the block to `out`, begins the next, and returns this one's CRC and number of records.
     pub(super) fn pack(&mut self, partition: u32, out: &mut Vec<u8>) -> (u32, u32) {
         let start = out.len();

@@ -48,6 +48,16 @@ impl RunWriter {
         Ok(())
     }
 
+    /// Adds a pair with the partition and the key of the one before.
+    #[inline]
+    pub(in crate::engine) fn push_again(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), Failure> {
+        if self.packer.is_full_for(key, value) {
+            return self.push(partition, key, value);
+        }
+        self.packer.push_again(value);
+        Ok(())
+    }
+
     #[cold]
     fn make_room(&mut self, partition: u32, pair_bytes: usize) -> Result<(), Failure> {
         if pair_bytes > PAIR_BYTES_MAX {
