@@ -41,6 +41,17 @@ pub struct FileSum {
     pub len: u64,
     /// CRC-32 (IEEE) of the whole content; of a run only of its footer, which has the checksums of the rest (see [`crate::engine::run`]).
     pub crc32: u32,
+    /// Sorted sections of a run: how often each partition's keys begin anew in it. 1 of every other file, and then not written down.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub sections: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(sections: &u32) -> bool {
+    *sections == one()
 }
 
 /// What an attempt made: its files (of a map: one per partition in order, or one for all; of a reduce: the output) and its counters.

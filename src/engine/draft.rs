@@ -108,7 +108,7 @@ mod tests {
         let mut draft = Draft::create(dir.path()).expect("created");
         draft.write(b"123456789").expect("written");
         let made = draft.finish(&dir.path().join("x.json"), Flush::ToDisk).expect("finished");
-        assert_eq!(made, FileSum { name: "x.json".into(), len: 9, crc32: 0xCBF4_3926 });
+        assert_eq!(made, FileSum { name: "x.json".into(), len: 9, crc32: 0xCBF4_3926, sections: 1 });
         assert_eq!(names(), ["x.json"]);
         let mode = fs::metadata(dir.path().join("x.json")).expect("there").permissions().mode();
         assert_ne!(mode & 0o077, 0, "other users' workers can read it under the usual umask: {mode:o}");

@@ -12,7 +12,7 @@ use super::arena::Arena;
 use super::draft::Flush;
 use super::lists::Lists;
 use super::reduce::at_key;
-use super::run::{PAIR_BYTES_MAX, PARTITIONS_MAX, RunWriter};
+use super::run::{PAIR_BYTES_MAX, PARTITIONS_MAX, RunWriter, SECTIONS_MAX};
 use super::spill::{Merging, Spill};
 use super::table::{self, Room, TOTALS, Table};
 use super::{MapWork, counters, guard, key, order};
@@ -35,7 +35,8 @@ pub(super) struct Emitter<'a, A: App> {
     arena: Arena,
     /// The bytes of the value at hand.
     scratch: Vec<u8>,
-    spills: Vec<Spill>,
+    /// What was spilled, a section each time.
+    spilled: Option<RunWriter>,
     counters: Counters,
     n_pairs: u64,
     fault: Option<Failure>,
@@ -47,10 +48,10 @@ impl<'a, A: App> Emitter<'a, A> {
         let keys = usize::try_from(bytes / BYTES_PER_KEY).unwrap_or(usize::MAX / 4);
         let table = A::COMBINES.then(|| Table::new(keys, work.budget.memory, TOTALS));
         let lists = (!A::COMBINES).then(|| Lists::new(work.budget.memory));
-        let (arena, scratch, spills, counters) = (Arena::default(), Vec::new(), Vec::new(), Counters::new());
+        let (arena, scratch, counters) = (Arena::default(), Vec::new(), Counters::new());
         let too_many = format!("{} partitions are too many; at most {PARTITIONS_MAX} are possible", work.partitions);
         let fault = (work.partitions > PARTITIONS_MAX).then(|| Failure::App(too_many));
-        Emitter { app, work, table, lists, arena, scratch, spills, counters, n_pairs: 0, fault }
+        Emitter { app, work, table, lists, arena, scratch, spilled: None, counters, n_pairs: 0, fault }
     }
 
     /// What went wrong since it was last asked.
@@ -62,25 +63,33 @@ impl<'a, A: App> Emitter<'a, A> {
     /// Writes everything into one run, described, and its counters.
     pub(super) fn finish(mut self) -> Result<(FileSum, Counters), Failure> {
         guarded(|| self.flush())?;
-        let spilled = self.spills.len() as u64;
-        let mut run = RunWriter::create(self.work.shuffle_dir, self.work.partitions)?;
-        let mut passes = 0;
-        if spilled == 0 {
-            guarded(|| self.write_all(&mut run))?;
-        } else {
-            guarded(|| self.spill())?;
-            let (app, work, spills) = (self.app, self.work, std::mem::take(&mut self.spills));
-            // The merge needs the memory.
-            (self.table, self.lists, self.arena) = (None, None, Arena::default());
-            let merging = Merging { dir: work.shuffle_dir, partitions: work.partitions.max(1), budget: work.budget, control: work.control };
-            passes = merging.merge(app, spills, &mut run)?;
-        }
+        let n_spilled = self.spilled.as_ref().map_or(0, RunWriter::sections);
+        guarded(|| self.spill())?;
+        let (run, passes) = self.merge_where_it_pays()?;
         let target = self.work.shuffle_dir.join(format!("{}.run", self.work.name));
         let (file, n_shuffled) = run.finish(&target, if self.work.sync { Flush::ToDisk } else { Flush::ToCache })?;
         let mut counters = self.counters;
         counters::add_all(&mut counters, &[(counters::PAIRS_OUT, self.n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled)]);
-        counters::add_some(&mut counters, &[(counters::SPILLS, spilled), (counters::MERGE_PASSES, passes)]);
+        counters::add_some(&mut counters, &[(counters::SPILLS, u64::from(n_spilled)), (counters::MERGE_PASSES, passes)]);
         Ok((file, counters))
+    }
+
+    /// What was spilled as the run to publish, and the merge passes before the last. Sections are left to the reduces' merge unless they are many or combining makes
+    /// them less.
+    fn merge_where_it_pays(&mut self) -> Result<(RunWriter, u64), Failure> {
+        let (app, work) = (self.app, self.work);
+        let create = || RunWriter::create(work.shuffle_dir, work.partitions);
+        let spilled = match self.spilled.take() {
+            None => return Ok((create()?, 0)),
+            Some(run) if run.sections() == 1 || !A::COMBINES && run.sections() <= SECTIONS_MAX => return Ok((run, 0)),
+            Some(run) => Spill::all_of(run)?,
+        };
+        // The merge needs the memory.
+        (self.table, self.lists, self.arena) = (None, None, Arena::default());
+        let mut run = create()?;
+        let merging = Merging { dir: work.shuffle_dir, partitions: work.partitions.max(1), budget: work.budget, control: work.control };
+        let passes = merging.merge(app, spilled, &mut run)?;
+        Ok((run, passes))
     }
 
     /// Takes what was gathered, and makes room for more.
@@ -171,14 +180,21 @@ impl<'a, A: App> Emitter<'a, A> {
         self.arena.is_empty() && self.table.as_ref().is_none_or(|table| table.len() == 0) && self.lists.as_ref().is_none_or(Lists::is_empty)
     }
 
+    /// Writes what is in memory as a section of its own.
     #[cold]
     fn spill(&mut self) -> Result<(), Failure> {
         if self.is_empty() {
             return Ok(());
         }
-        let mut run = RunWriter::create(self.work.shuffle_dir, self.work.partitions)?;
+        let mut run = match self.spilled.take() {
+            None => RunWriter::create(self.work.shuffle_dir, self.work.partitions)?,
+            Some(mut run) => {
+                run.next_section()?;
+                run
+            }
+        };
         self.write_all(&mut run)?;
-        self.spills.push(Spill::of(run)?);
+        self.spilled = Some(run);
         Ok(())
     }
 

@@ -8,7 +8,7 @@
 use super::budget;
 use super::key::Head;
 use super::merge::{Broken, Merge};
-use super::run::{RunFile, RunWriter, Stream, Trouble};
+use super::run::{RunFile, RunWriter, SECTIONS_MAX, Stream, Trouble};
 use super::spill::{Spill, combine_into};
 use super::{ReduceWork, ShuffleInput};
 use crate::app::{App, ValueSource};
@@ -17,8 +17,8 @@ use crate::data::Failure;
 
 /// Where a stream's pairs come from.
 enum Source {
-    /// The input of this index.
-    Input(usize),
+    /// A section of the input of this index.
+    Input { input: usize, section: u32 },
     /// Inputs merged before.
     Spill(Spill),
 }
@@ -49,7 +49,10 @@ impl From<Failure> for Stop {
 impl Inputs {
     /// Opens them all, after further passes if they are too many.
     pub(super) fn open<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Inputs, Stop> {
-        let mut sources: Vec<Source> = (0..work.inputs.len()).map(Source::Input).collect();
+        let sections = |(input, of): (usize, &ShuffleInput)| {
+            (0..of.file.sections.clamp(1, SECTIONS_MAX)).map(move |section| Source::Input { input, section })
+        };
+        let mut sources: Vec<Source> = work.inputs.iter().enumerate().flat_map(sections).collect();
         let (mut passes, mut bad_blocks) = (0, 0);
         while sources.len() > work.budget.fan_in {
             let groups = budget::groups(sources.len(), work.budget.fan_in);
@@ -60,7 +63,7 @@ impl Inputs {
                 if group.len() > 1 {
                     let (merged, bad) = merge_before(app, work, &group)?;
                     bad_blocks += bad;
-                    group = vec![Source::Spill(merged)];
+                    group = merged.into_iter().map(Source::Spill).collect();
                 }
                 sources.append(&mut group);
             }
@@ -159,25 +162,34 @@ impl ValueSource for MergedGroup<'_> {
 
 fn stop(sources: &[Source], broken: Broken<Trouble>) -> Stop {
     match (&sources[broken.stream], broken.error) {
-        (Source::Input(input), Trouble::Damaged) => Stop::Damaged(*input),
-        (Source::Input(_), Trouble::Disk(error)) => Failure::Disk(error).into(),
+        (Source::Input { input, .. }, Trouble::Damaged) => Stop::Damaged(*input),
+        (Source::Input { .. }, Trouble::Disk(error)) => Failure::Disk(error).into(),
         (Source::Spill(spill), trouble) => spill.spoilt(trouble).into(),
     }
 }
 
 fn open_all(work: &ReduceWork<'_>, sources: &[Source]) -> Result<Vec<Stream>, Stop> {
-    let open = |(stream, source): (usize, &Source)| {
+    let mut streams = Vec::with_capacity(sources.len());
+    let mut last: Option<(usize, RunFile)> = None;
+    for (stream, source) in sources.iter().enumerate() {
         let opened = match source {
-            Source::Input(input) => RunFile::open(work.shuffle_dir, &work.inputs[*input].file).and_then(|run| run.stream(work.partition)),
-            Source::Spill(spill) => spill.open()?.stream(0),
+            Source::Input { input, section } => {
+                // The sections of an input stand side by side, and share one open file.
+                if last.as_ref().is_none_or(|(opened, _)| opened != input) {
+                    let run = RunFile::open(work.shuffle_dir, &work.inputs[*input].file);
+                    last = Some((*input, run.map_err(|error| stop(sources, Broken { stream, error }))?));
+                }
+                last.as_ref().map_or(Err(Trouble::Damaged), |(_, run)| run.stream(*section, work.partition))
+            }
+            Source::Spill(spill) => spill.open()?.stream(0, 0),
         };
-        opened.map_err(|error| stop(sources, Broken { stream, error }))
-    };
-    sources.iter().enumerate().map(open).collect()
+        streams.push(opened.map_err(|error| stop(sources, Broken { stream, error }))?);
+    }
+    Ok(streams)
 }
 
 /// Merges neighbours into a run of one partition.
-fn merge_before<A: App>(app: &A, work: &ReduceWork<'_>, group: &[Source]) -> Result<(Spill, u64), Stop> {
+fn merge_before<A: App>(app: &A, work: &ReduceWork<'_>, group: &[Source]) -> Result<(Vec<Spill>, u64), Stop> {
     let streams = open_all(work, group)?;
     let mut run = RunWriter::create(work.shuffle_dir, 1)?;
     let mut damaged = None;
@@ -192,7 +204,7 @@ fn merge_before<A: App>(app: &A, work: &ReduceWork<'_>, group: &[Source]) -> Res
     match (bad_blocks, damaged) {
         (_, Some(input)) => Err(Stop::Damaged(input)),
         (Err(failure), None) => Err(failure.into()),
-        (Ok(bad_blocks), None) => Ok((Spill::of(run)?, bad_blocks)),
+        (Ok(bad_blocks), None) => Ok((Spill::all_of(run)?, bad_blocks)),
     }
 }
 
@@ -210,10 +222,13 @@ pub(super) fn damaged(work: &ReduceWork<'_>, known: Option<usize>) -> Result<Vec
 
 fn is_whole(work: &ReduceWork<'_>, input: &ShuffleInput) -> Result<bool, Failure> {
     let check = || {
-        let mut stream = RunFile::open(work.shuffle_dir, &input.file)?.stream(work.partition)?;
-        while stream.check_block()? {
-            if work.control.step().is_err() {
-                return Ok(None);
+        let run = RunFile::open(work.shuffle_dir, &input.file)?;
+        for section in 0..input.file.sections {
+            let mut stream = run.stream(section, work.partition)?;
+            while stream.check_block()? {
+                if work.control.step().is_err() {
+                    return Ok(None);
+                }
             }
         }
         Ok(Some(true))

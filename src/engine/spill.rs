@@ -1,10 +1,11 @@
-//! Spills: sorted runs that did not fit in memory, and their merge into one.
+//! Spills: sorted sections written because the memory was used up, and their merge into one.
 //!
-//! Contract: a spill is a temporary file of this process, removed when it is dropped (a process that is killed leaves it to `clean`). Runs that are merged keep
+//! Contract: a spill is in a temporary file of this process, removed when all of it are dropped (a process that is killed leaves it to `clean`). Those that are merged keep
 //! their order, so equal keys' values stay in the order of their emission; where the app combines, its values are combined again on the way.
 
 use std::borrow::Borrow;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::budget::{self, Budget};
 use super::draft::Temporary;
@@ -20,17 +21,20 @@ use crate::error::{Error, ErrorKind};
 /// Pairs between two looks at the control.
 const PAIRS_PER_LOOK: u64 = 1 << 12;
 
-/// One sorted run on disk, for this process only.
+/// One sorted section of a run on disk, for this process only.
 pub(super) struct Spill {
-    file: Temporary,
+    file: Rc<Temporary>,
     slices: Vec<Slice>,
 }
 
 impl Spill {
-    /// Completes what was written.
-    pub(super) fn of(writer: RunWriter) -> Result<Spill, Failure> {
+    /// Completes what was written: one spill per section.
+    pub(super) fn all_of(writer: RunWriter) -> Result<Vec<Spill>, Failure> {
+        let sections = writer.sections() as usize;
         let (file, slices) = writer.keep()?;
-        Ok(Spill { file, slices })
+        let file = Rc::new(file);
+        let spill = |slices: &[Slice]| Spill { file: Rc::clone(&file), slices: slices.to_vec() };
+        Ok(slices.chunks(slices.len() / sections).map(spill).collect())
     }
 
     /// Opens it for reading.
@@ -71,7 +75,7 @@ impl Merging<'_> {
                 if group.len() > 1 {
                     let mut merged = RunWriter::create(self.dir, self.partitions)?;
                     self.merge_once(app, &group, &mut merged)?;
-                    group = vec![Spill::of(merged)?];
+                    group = Spill::all_of(merged)?;
                 }
                 spills.append(&mut group);
             }
@@ -84,7 +88,7 @@ impl Merging<'_> {
     fn merge_once<A: App>(&self, app: &A, spills: &[Spill], out: &mut RunWriter) -> Result<(), Failure> {
         let runs: Vec<RunFile> = spills.iter().map(Spill::open).collect::<Result<_, _>>()?;
         for partition in 0..self.partitions {
-            let stream = |(run, spill): (&RunFile, &Spill)| run.stream(partition).map_err(|trouble| spill.spoilt(trouble));
+            let stream = |(run, spill): (&RunFile, &Spill)| run.stream(0, partition).map_err(|trouble| spill.spoilt(trouble));
             let streams = runs.iter().zip(spills).map(stream).collect::<Result<Vec<Stream>, _>>()?;
             let mut spoilt = |broken: Broken<Trouble>| spills[broken.stream].spoilt(broken.error);
             combine_into(app, streams, partition, out, self.control, &mut spoilt)?;

@@ -62,7 +62,7 @@ impl Sum {
 
     /// The description of a file called `name` that holds exactly the bytes seen.
     pub(super) fn describe(self, name: &str) -> FileSum {
-        FileSum { name: name.to_owned(), len: self.len, crc32: self.hasher.finalize() }
+        FileSum { name: name.to_owned(), len: self.len, crc32: self.hasher.finalize(), sections: 1 }
     }
 }
 

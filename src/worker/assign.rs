@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_partition_is_in_the_one_run_or_in_the_file_of_its_number() {
-        let file = |name: &str| FileSum { name: name.to_owned(), len: 1, crc32: 2 };
+        let file = |name: &str| FileSum { name: name.to_owned(), len: 1, crc32: 2, sections: 1 };
         let found = |names: &[&str], partition| file_of(names.iter().map(|name| file(name)).collect(), partition).map(|file| file.name);
         assert_eq!(found(&["m.run"], 7), Some("m.run".to_owned()));
         assert_eq!(found(&["m-00000.json", "m-00001.json"], 1), Some("m-00001.json".to_owned()));

@@ -111,7 +111,7 @@ pub fn submitted(size: Size) -> DiskState {
 }
 
 fn sum(name: &str, bytes: &[u8]) -> FileSum {
-    FileSum { name: name.to_owned(), len: bytes.len() as u64, crc32: crc32fast::hash(bytes) }
+    FileSum { name: name.to_owned(), len: bytes.len() as u64, crc32: crc32fast::hash(bytes), sections: 1 }
 }
 
 /// What the map attempt `claim` makes, with the content of each file.

@@ -148,7 +148,7 @@ fn published_by(publish: fn(&SimClient, &[(ClaimName, Made)]) -> String) -> Resu
     let mut done = Vec::new();
     for name in names {
         state = state.with_file(&format!("output/.attempts/{name}"), name.as_bytes());
-        let file = flockwork::data::FileSum { name: name.to_owned(), len: name.len() as u64, crc32: 0 };
+        let file = flockwork::data::FileSum { name: name.to_owned(), len: name.len() as u64, crc32: 0, sections: 1 };
         done.push((name.parse().expect("a claim's name"), Made { files: vec![file], counters: Counters::new() }));
     }
     let reversed: Vec<_> = done.iter().rev().cloned().collect();
@@ -311,7 +311,7 @@ fn a_plan_that_was_looked_for_too_early_is_found_all_the_same() {
     let disk = SimDisk::holding(DiskState::new().with_dir("phase"));
     let (worker, boss) = (disk.client("worker"), disk.client("boss"));
     assert!(flockwork::job::plan::Plan::reduce(&worker, root()).expect("a look").is_none());
-    let file = flockwork::data::FileSum { name: "f".to_owned(), len: 0, crc32: 0 };
+    let file = flockwork::data::FileSum { name: "f".to_owned(), len: 0, crc32: 0, sections: 1 };
     let counted = flockwork::job::plan::Counted { task: 0, attempt: "map-00000.a1@w.1.x".to_owned(), files: vec![file] };
     let _ = flockwork::job::plan::create_reduce(&boss, Path::new("/job"), "bench", &[counted]).expect("plan");
     disk.inject(1, |_, op| matches!(op, Op::Look { .. }), What::Stale);

@@ -5,7 +5,7 @@ use super::{MAGIC_END, VERSION};
 /// One entry, in bytes.
 const SLICE_BYTES: usize = 28;
 /// What stands behind the entries, in bytes.
-pub(super) const TAIL_BYTES: usize = 16;
+pub(super) const TAIL_BYTES: usize = 20;
 
 /// One partition's part of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub(in crate::engine) struct Slice {
     pub(in crate::engine) crc: u32,
 }
 
-/// The footer of a run with these slices.
-pub(super) fn write(slices: &[Slice]) -> Vec<u8> {
+/// The footer of a run with these slices in so many sections.
+pub(super) fn write(slices: &[Slice], sections: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(slices.len() * SLICE_BYTES + TAIL_BYTES);
     for slice in slices {
         for number in [slice.offset, slice.bytes, slice.records] {
@@ -29,6 +29,7 @@ pub(super) fn write(slices: &[Slice]) -> Vec<u8> {
         }
         out.extend_from_slice(&slice.crc.to_le_bytes());
     }
+    out.extend_from_slice(&sections.to_le_bytes());
     out.extend_from_slice(&(slices.len() as u32).to_le_bytes());
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&MAGIC_END);
@@ -37,15 +38,16 @@ pub(super) fn write(slices: &[Slice]) -> Vec<u8> {
 
 /// How long the footer is that ends with `tail`; `None` if it is none of this version.
 pub(super) fn len(tail: &[u8]) -> Option<usize> {
-    let (slices, rest) = tail.split_first_chunk::<4>()?;
+    let (_, rest) = tail.split_first_chunk::<4>()?;
+    let (slices, rest) = rest.split_first_chunk::<4>()?;
     let (version, magic) = rest.split_first_chunk::<4>()?;
     let ours = u32::from_le_bytes(*version) == VERSION && magic == MAGIC_END;
     ours.then(|| u32::from_le_bytes(*slices) as usize * SLICE_BYTES + TAIL_BYTES)
 }
 
-/// The slices of a whole footer.
-pub(super) fn read(footer: &[u8]) -> Vec<Slice> {
-    let entries = &footer[..footer.len() - footer.len().min(TAIL_BYTES)];
+/// The slices of a whole footer, and how many sections they are of.
+pub(super) fn read(footer: &[u8]) -> (Vec<Slice>, u32) {
+    let (entries, tail) = footer.split_at(footer.len() - footer.len().min(TAIL_BYTES));
     let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
     let slice = |entry: &[u8]| Slice {
         offset: number(&entry[..8]),
@@ -53,5 +55,6 @@ pub(super) fn read(footer: &[u8]) -> Vec<Slice> {
         records: number(&entry[16..24]),
         crc: number(&entry[24..]) as u32,
     };
-    entries.chunks_exact(SLICE_BYTES).map(slice).collect()
+    let sections = tail.get(..4).map_or(0, |bytes| number(bytes) as u32);
+    (entries.chunks_exact(SLICE_BYTES).map(slice).collect(), sections)
 }

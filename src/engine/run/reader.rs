@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use super::block::{BadBlock, Entries, HEADER_BYTES, Header};
 use super::footer::{self, Slice, TAIL_BYTES};
-use super::{MAGIC, PARTITIONS_MAX};
+use super::{MAGIC, PARTITIONS_MAX, SECTIONS_MAX};
 use crate::data::FileSum;
 use crate::engine::sum::{self, Sum};
 use crate::error::Error;
@@ -52,6 +52,7 @@ pub(in crate::engine) struct RunFile {
     file: Rc<File>,
     path: Rc<Path>,
     slices: Vec<Slice>,
+    sections: u32,
 }
 
 impl RunFile {
@@ -73,16 +74,18 @@ impl RunFile {
         let file = sum::open_plain(path).map_err(fail)?;
         let len = file.metadata().map_err(fail)?.len();
         let footer = read_footer(&file, len).map_err(fail)?;
-        if len != described.len || sum::crc32(&footer) != described.crc32 {
+        let (slices, sections) = footer::read(&footer);
+        let plausible = (1..=SECTIONS_MAX).contains(&sections) && sections == described.sections;
+        if len != described.len || sum::crc32(&footer) != described.crc32 || !plausible {
             return Err(Trouble::Damaged);
         }
-        Ok(RunFile { file: Rc::new(file), path: Rc::clone(path), slices: footer::read(&footer) })
+        Ok(RunFile { file: Rc::new(file), path: Rc::clone(path), slices, sections })
     }
 
-    /// Opens a run that this process wrote itself.
+    /// Opens a run of one section that this process wrote itself, or the section of one that has these slices.
     pub(in crate::engine) fn own(path: &Path, slices: &[Slice]) -> Result<RunFile, Trouble> {
         let file = File::open(path).map_err(|error| trouble(path, error))?;
-        Ok(RunFile { file: Rc::new(file), path: path.into(), slices: slices.to_vec() })
+        Ok(RunFile { file: Rc::new(file), path: path.into(), slices: slices.to_vec(), sections: 1 })
     }
 
     /// Where a partition lies.
@@ -91,9 +94,10 @@ impl RunFile {
         self.slices[partition]
     }
 
-    /// The pairs of one partition.
-    pub(in crate::engine) fn stream(&self, partition: u32) -> Result<Stream, Trouble> {
-        let slice = *self.slices.get(partition as usize).ok_or(Trouble::Damaged)?;
+    /// The pairs of one partition in one section.
+    pub(in crate::engine) fn stream(&self, section: u32, partition: u32) -> Result<Stream, Trouble> {
+        let partitions = self.slices.len() / self.sections.max(1) as usize;
+        let slice = *self.slices.get(section as usize * partitions + partition as usize).ok_or(Trouble::Damaged)?;
         let end = slice.offset.checked_add(slice.bytes).ok_or(Trouble::Damaged)?;
         Ok(Stream {
             file: Rc::clone(&self.file),
@@ -257,29 +261,31 @@ pub fn describe(path: &Path) -> io::Result<FileSum> {
     let footer = read_footer(&file, len)?;
     let mut magic = [0; MAGIC.len()];
     file.read_exact_at(&mut magic, 0)?;
-    let slices = footer::read(&footer);
+    let (slices, sections) = footer::read(&footer);
+    let partitions = slices.len() / sections.max(1) as usize;
     let mut at = MAGIC.len() as u64;
     let adjoin = slices.iter().all(|slice| {
         let adjoins = slice.offset == at;
         at = at.saturating_add(slice.bytes);
         adjoins
     });
-    if magic != MAGIC || !adjoin || at != len - footer.len() as u64 || slices.len() > PARTITIONS_MAX as usize {
+    let even = sections <= SECTIONS_MAX && partitions * sections as usize == slices.len() && partitions <= PARTITIONS_MAX as usize;
+    if magic != MAGIC || !adjoin || at != len - footer.len() as u64 || !even {
         return Err(damaged("its index does not cover it"));
     }
-    let run = RunFile { file: Rc::new(file), path: path.into(), slices };
-    for partition in 0..run.slices.len() as u32 {
+    let run = RunFile { file: Rc::new(file), path: path.into(), slices, sections };
+    for (section, partition) in (0..sections).flat_map(|section| (0..partitions as u32).map(move |partition| (section, partition))) {
         let check = |mut stream: Stream| {
             while stream.check_block()? {}
             Ok(())
         };
-        match run.stream(partition).and_then(check) {
+        match run.stream(section, partition).and_then(check) {
             Ok(()) => {}
             Err(Trouble::Damaged) => return Err(damaged(&format!("the data of partition {partition} is damaged"))),
             Err(Trouble::Disk(error)) => return Err(io::Error::new(error.io_kind().unwrap_or(io::ErrorKind::Other), error)),
         }
     }
-    Ok(FileSum { name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), len, crc32: sum::crc32(&footer) })
+    Ok(FileSum { name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), len, crc32: sum::crc32(&footer), sections })
 }
 
 #[cfg(test)]

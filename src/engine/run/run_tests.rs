@@ -10,20 +10,26 @@ use crate::engine::run::RunWriter;
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-fn write(dir: &Path, partitions: &[Pairs]) -> FileSum {
-    let mut run = RunWriter::create(dir, partitions.len() as u32).expect("created");
-    for (partition, pairs) in (0..).zip(partitions) {
-        for (key, value) in pairs {
-            run.push(partition, key, value).expect("written");
+fn write(dir: &Path, sections: &[&[Pairs]]) -> FileSum {
+    let mut run = RunWriter::create(dir, sections[0].len() as u32).expect("created");
+    for (section, partitions) in sections.iter().enumerate() {
+        if section > 0 {
+            run.next_section().expect("written");
+        }
+        for (partition, pairs) in (0..).zip(*partitions) {
+            for (key, value) in pairs {
+                run.push(partition, key, value).expect("written");
+            }
         }
     }
     let (file, records) = run.finish(&dir.join("x.run"), Flush::ToCache).expect("finished");
-    assert_eq!(records as usize, partitions.iter().map(Vec::len).sum::<usize>());
+    assert_eq!(records as usize, sections.iter().copied().flatten().map(Vec::len).sum::<usize>());
+    assert_eq!(file.sections as usize, sections.len());
     file
 }
 
-fn read(dir: &Path, file: &FileSum, partition: u32) -> Result<Pairs, Trouble> {
-    let mut stream = RunFile::open(dir, file)?.stream(partition)?;
+fn read(dir: &Path, file: &FileSum, section: u32, partition: u32) -> Result<Pairs, Trouble> {
+    let mut stream = RunFile::open(dir, file)?.stream(section, partition)?;
     let mut pairs = Vec::new();
     while stream.advance()? {
         pairs.push((stream.key().to_vec(), stream.value().to_vec()));
@@ -37,6 +43,14 @@ fn small() -> Vec<Pairs> {
     vec![pairs(0), pairs(30), pairs(0), pairs(7), pairs(0)]
 }
 
+/// Of a second section.
+fn smaller() -> Vec<Pairs> {
+    let mut pairs = small();
+    pairs.rotate_left(1);
+    pairs[0].truncate(3);
+    pairs
+}
+
 #[test]
 fn every_partition_comes_back_also_large_and_empty_ones() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -46,33 +60,42 @@ fn every_partition_comes_back_also_large_and_empty_ones() {
     partitions.push((0..60_000u32).map(|n| (n.to_be_bytes().to_vec(), random.next().to_le_bytes().to_vec())).collect());
     partitions.push(vec![(vec![1; 300_000], vec![2; 5]), (vec![1; 300_001], vec![]), (b"z".to_vec(), vec![3; 1_000_000])]);
     partitions.extend((0..200).map(|_| Pairs::new()));
-    let file = write(dir.path(), &partitions);
-    for (partition, pairs) in (0..).zip(&partitions) {
-        assert!(read(dir.path(), &file, partition).expect("whole") == *pairs, "partition {partition}");
+    let mut others = partitions.clone();
+    others.reverse();
+    let sections = [&partitions[..], &others[..]];
+    let file = write(dir.path(), &sections);
+    for (section, partitions) in (0..).zip(sections) {
+        for (partition, pairs) in (0..).zip(partitions) {
+            assert!(read(dir.path(), &file, section, partition).expect("whole") == *pairs, "partition {partition} of section {section}");
+        }
     }
-    assert!(matches!(read(dir.path(), &file, partitions.len() as u32), Err(Trouble::Damaged)), "there is no such partition");
+    assert!(matches!(read(dir.path(), &file, 1, partitions.len() as u32), Err(Trouble::Damaged)), "there is no such partition");
+    let lie = FileSum { sections: 1, ..file.clone() };
+    assert!(matches!(read(dir.path(), &lie, 0, 0), Err(Trouble::Damaged)), "a section must not be forgotten");
     assert_eq!(describe(&dir.path().join("x.run")).expect("whole"), file);
-    let none = write(dir.path(), &[]);
+    let none = write(dir.path(), &[&[]]);
     assert_eq!(describe(&dir.path().join("x.run")).expect("whole"), none, "a run has one partition at least");
 }
 
 #[test]
 fn a_flipped_bit_anywhere_is_found_by_whoever_reads_there_and_by_verify() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let file = write(dir.path(), &small());
+    let sections = [small(), smaller()];
+    let file = write(dir.path(), &sections.each_ref().map(Vec::as_slice));
     let path = dir.path().join("x.run");
     let whole = fs::read(&path).expect("there");
     let slices = RunFile::open(dir.path(), &file).expect("whole").slices;
-    let footer_at = whole.len() - footer::write(&slices).len();
+    let footer_at = whole.len() - footer::write(&slices, 2).len();
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         fs::write(&path, &bytes).expect("written");
-        for (partition, slice) in (0..).zip(&slices) {
+        for (n, slice) in slices.iter().enumerate() {
+            let (section, partition) = (n / 5, n % 5);
             let mine = at >= footer_at || (slice.offset..slice.offset + slice.bytes).contains(&(at as u64));
-            match read(dir.path(), &file, partition) {
-                Err(Trouble::Damaged) => assert!(mine, "byte {at} is none of partition {partition}'s"),
-                Ok(pairs) => assert!(!mine && pairs == small()[partition as usize], "byte {at} is of partition {partition}"),
+            match read(dir.path(), &file, section as u32, partition as u32) {
+                Err(Trouble::Damaged) => assert!(mine, "byte {at} is none of slice {n}'s"),
+                Ok(pairs) => assert!(!mine && pairs == sections[section][partition], "byte {at} is of slice {n}"),
                 Err(Trouble::Disk(error)) => panic!("byte {at}: {error}"),
             }
         }
@@ -83,33 +106,33 @@ fn a_flipped_bit_anywhere_is_found_by_whoever_reads_there_and_by_verify() {
 #[test]
 fn a_truncation_at_any_length_and_a_missing_file_are_damage() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let file = write(dir.path(), &small());
+    let file = write(dir.path(), &[&small()]);
     let path = dir.path().join("x.run");
     let whole = fs::read(&path).expect("there");
     for len in 0..whole.len() {
         fs::write(&path, &whole[..len]).expect("written");
         for partition in 0..5 {
-            assert!(matches!(read(dir.path(), &file, partition), Err(Trouble::Damaged)), "cut off at {len}");
+            assert!(matches!(read(dir.path(), &file, 0, partition), Err(Trouble::Damaged)), "cut off at {len}");
         }
         assert!(describe(&path).is_err(), "cut off at {len}");
     }
     fs::write(&path, [&whole[..], b"x"].concat()).expect("written");
-    assert!(matches!(read(dir.path(), &file, 1), Err(Trouble::Damaged)), "longer than described");
+    assert!(matches!(read(dir.path(), &file, 0, 1), Err(Trouble::Damaged)), "longer than described");
     fs::remove_file(&path).expect("removed");
-    assert!(matches!(read(dir.path(), &file, 1), Err(Trouble::Damaged)), "missing");
+    assert!(matches!(read(dir.path(), &file, 0, 1), Err(Trouble::Damaged)), "missing");
     assert!(matches!(RunFile::own(&path, &[]), Err(Trouble::Damaged)), "missing");
     std::os::unix::fs::symlink("/dev/zero", &path).expect("linked");
-    assert!(read(dir.path(), &file, 1).is_err(), "a link in its place is not followed");
+    assert!(read(dir.path(), &file, 0, 1).is_err(), "a link in its place is not followed");
 }
 
 #[test]
 fn a_block_that_is_right_in_a_second_read_is_counted_and_used() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let partitions: Vec<Pairs> = vec![(0..60_000u32).map(|n| (n.to_be_bytes().to_vec(), n.to_le_bytes().to_vec())).collect()];
-    let file = write(dir.path(), &partitions);
+    let file = write(dir.path(), &[&partitions]);
     let path = dir.path().join("x.run");
     let mut bytes = fs::read(&path).expect("there");
-    let mut stream = RunFile::open(dir.path(), &file).expect("whole").stream(0).expect("there");
+    let mut stream = RunFile::open(dir.path(), &file).expect("whole").stream(0, 0).expect("there");
     // The open file is a bad one, the one under the name a good one: what a stale cache looks like.
     let at = bytes.len() / 2;
     let good = bytes[at];

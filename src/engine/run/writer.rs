@@ -1,4 +1,4 @@
-//! Writing a run: pairs come in, sorted by (partition, key), and leave as blocks; the index follows at the end.
+//! Writing a run: pairs come in, sorted by (partition, key) in each section, and leave as blocks; the index follows at the end.
 
 use std::path::Path;
 
@@ -18,8 +18,10 @@ pub(in crate::engine) struct RunWriter {
     packer: Packer,
     out: Vec<u8>,
     written: u64,
-    /// Of the partitions so far; the last is being written.
+    /// So far; the last is being written.
     slices: Vec<Slice>,
+    /// Slices of the sections before.
+    before: usize,
     crcs: Sum,
     partitions: u32,
     records: u64,
@@ -33,15 +35,28 @@ impl RunWriter {
         let draft = Draft::create(dir)?;
         let partitions = partitions.max(1);
         let (slices, crcs) = (Vec::with_capacity(partitions as usize), Sum::default());
-        let mut writer = RunWriter { draft, packer: Packer::new(), out, written: 0, slices, crcs, partitions, records: 0 };
+        let mut writer = RunWriter { draft, packer: Packer::new(), out, written: 0, slices, before: 0, crcs, partitions, records: 0 };
         writer.begin_slice();
         Ok(writer)
     }
 
-    /// Adds a pair behind all others; the caller has sorted them.
+    /// Sections so far.
+    pub(in crate::engine) fn sections(&self) -> u32 {
+        self.slices.len().div_ceil(self.partitions as usize) as u32
+    }
+
+    /// Ends the section; what comes is sorted anew.
+    pub(in crate::engine) fn next_section(&mut self) -> Result<(), Failure> {
+        self.end_section()?;
+        self.before = self.slices.len();
+        self.begin_slice();
+        Ok(())
+    }
+
+    /// Adds a pair behind all others of the section; the caller has sorted them.
     #[inline]
     pub(in crate::engine) fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), Failure> {
-        if self.packer.is_full_for(key, value) || partition as usize + 1 != self.slices.len() {
+        if self.packer.is_full_for(key, value) || self.before + partition as usize + 1 != self.slices.len() {
             self.make_room(partition, key.len() + value.len())?;
         }
         self.packer.push(key, value);
@@ -66,8 +81,9 @@ impl RunWriter {
             )));
         }
         self.close_block()?;
-        debug_assert!(partition as usize + 1 >= self.slices.len() && partition < self.partitions, "sorted by partition");
-        while self.slices.len() <= partition as usize {
+        let slice = self.before + partition as usize;
+        debug_assert!(slice + 1 >= self.slices.len() && partition < self.partitions, "sorted by partition");
+        while self.slices.len() <= slice {
             self.end_slice();
             self.begin_slice();
         }
@@ -78,7 +94,7 @@ impl RunWriter {
         if self.packer.is_empty() {
             return Ok(());
         }
-        let partition = self.slices.len() as u32 - 1;
+        let partition = (self.slices.len() - self.before) as u32 - 1;
         let (crc, records) = self.packer.pack(partition, &mut self.out);
         self.crcs.update(&crc.to_le_bytes());
         self.records += u64::from(records);
@@ -108,11 +124,16 @@ impl RunWriter {
         }
     }
 
+    fn end_section(&mut self) -> Result<(), Failure> {
+        self.make_room(self.partitions - 1, 0)?;
+        self.end_slice();
+        Ok(())
+    }
+
     /// Writes what is left and the index; returns the index's checksum.
     fn complete(&mut self) -> Result<u32, Failure> {
-        self.make_room(self.partitions.max(1) - 1, 0)?;
-        self.end_slice();
-        let footer = footer::write(&self.slices);
+        self.end_section()?;
+        let footer = footer::write(&self.slices, self.sections());
         self.out.extend_from_slice(&footer);
         self.write_out()?;
         Ok(sum::crc32(&footer))
@@ -121,7 +142,8 @@ impl RunWriter {
     /// Completes the run under its final name; describes it and says how many pairs are in it.
     pub(in crate::engine) fn finish(mut self, target: &Path, flush: Flush) -> Result<(FileSum, u64), Failure> {
         let crc32 = self.complete()?;
-        Ok((FileSum { crc32, ..self.draft.finish(target, flush)? }, self.records))
+        let sections = self.sections();
+        Ok((FileSum { crc32, sections, ..self.draft.finish(target, flush)? }, self.records))
     }
 
     /// Completes the run under its temporary name, for this process only.
