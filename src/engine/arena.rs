@@ -63,7 +63,9 @@ impl Arena {
         order::sort(&mut self.order, |a, b| key_at(bytes, a).0.cmp(key_at(bytes, b).0));
         for packed in self.order.chunks(LOOKED_UP) {
             // The sorted order jumps about in the arena; independent loads let the cache misses overlap.
-            black_box(packed.iter().fold(0, |seen, &packed| seen ^ bytes[order::place(packed)]));
+            let (last, next_line) = (bytes.len() - 1, 64);
+            let touch = |at: usize| bytes[at] ^ bytes[(at + next_line).min(last)];
+            black_box(packed.iter().fold(0, |seen, &packed| seen ^ touch(order::place(packed))));
             for &packed in packed {
                 let at = order::place(packed);
                 let (key, rest) = key_at(bytes, at);
