@@ -7,6 +7,7 @@
 #   DOC=1  puts the figures of the cases measured into docs/benchmarks.md
 #   FLOCKWORK   the program (default: target/release/flockwork, built)
 #   FLAGS  more options for our `run`;   PEERS  other peers than the usual (the first is what ratios are against)
+#   SPARK=1  after the case wc one round more, with Spark instead of the other peers (a minute; it needs Java 17, and pyspark is installed into VENV if missing)
 #   SLOTS  worker processes (default 2);   SHARED  where ../shared is
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -58,6 +59,18 @@ measure() {
   OURS="NO_OUT=1 bash $here/ours.sh $1 {out} {in}" bash "$bench/run.sh" "$1" "$rounds" "${@:2}" 2>>"$MEASURE_LOG"
 }
 
+# One round, because it takes as long as all else together. Its figures are printed, and kept in run_spark.json.
+spark() {
+  command -v java >/dev/null || { echo "compare.sh: java is missing: apt-get install openjdk-17-jre-headless" >&2; exit 1; }
+  "$VENV/bin/python" -c 'import pyspark' 2>/dev/null || "$VENV/bin/pip" install -q pyspark
+  printf '\n### wc beside Spark, 1 round\n\n'
+  mv "$W/out/run_wc.json" "$W/out/kept.json"
+  rounds=1 CORPUS=full measure wc wc_spark_df
+  mv "$W/out/run_wc.json" "$W/out/run_spark.json"
+  mv "$W/out/kept.json" "$W/out/run_wc.json"
+  check wc wc_spark_df "$W"/corpus/words/*.txt
+}
+
 failed=
 for case in $cases; do
   printf '\n### %s, %s rounds\n\n' "$case" "$rounds"
@@ -67,14 +80,18 @@ for case in $cases; do
       mv "$W/out/run_wc.json" "$W/out/run_books.json"
       check wc wc_probe "$W"/corpus/pg-*.txt ;;
     wc)
-      CORPUS=full measure wc ${PEERS:-wc_probe wc_polars wc_duckdb}
-      check wc wc_probe "$W"/corpus/words/*.txt ;;
+      peers=${PEERS:-wc_probe wc_polars wc_duckdb}
+      CORPUS=full measure wc $peers
+      check wc "${peers%% *}" "$W"/corpus/words/*.txt
+      [ -z "${SPARK:-}" ] || spark ;;
     grep)
-      measure grep ${PEERS:-grep_rg grep_gnu grep_parallel}
-      check grep grep_rg "$W"/corpus/words/*.txt ;;
+      peers=${PEERS:-grep_rg grep_gnu grep_parallel}
+      measure grep $peers
+      check grep "${peers%% *}" "$W"/corpus/words/*.txt ;;
     sort)
-      measure sort ${PEERS:-sort_probe sort_gnu_256m sort_polars sort_duckdb}
-      check sort sort_probe "$W/corpus/records.txt" ;;
+      peers=${PEERS:-sort_probe sort_gnu_256m sort_polars sort_duckdb}
+      measure sort $peers
+      check sort "${peers%% *}" "$W/corpus/records.txt" ;;
     *)
       echo "compare.sh: no case is called $case; there are: books wc grep sort" >&2
       exit 1 ;;

@@ -14,6 +14,7 @@ use flockwork::app::{Context, Options};
 use flockwork::control::Control;
 use flockwork::data::{Made, ShuffleForm, Split};
 use flockwork::engine::input::resolve;
+use flockwork::engine::run::read_any_block;
 use flockwork::engine::split::{SplitRule, plan_splits, whole_files};
 use flockwork::engine::{AnyApp, Budget, MapWork, ReduceWork, ShuffleInput};
 use flockwork::ids::TaskId;
@@ -72,15 +73,24 @@ const BENCHES: &[Bench] = &[
         plain: sort_lines,
     },
     Bench {
+        name: "spill: the same at 8 MiB",
+        ours: |work| work.map_in(8 << 20, "sort", &work.records).counters["pairs out"],
+        plain: sort_lines,
+    },
+    Bench { name: "pack: of what is sorted", ours: |work| work.map("sort", &[], &work.in_order).counters["pairs out"], plain: pack_lines },
+    Bench { name: "unpack: combined", ours: |work| work.unpack(&work.counted), plain: |work| work.unpack_plainly(&work.counted) },
+    Bench { name: "unpack: each pair", ours: |work| work.unpack(&work.sorted), plain: |work| work.unpack_plainly(&work.sorted) },
+    Bench {
         name: "merge: combined (wc's reduce)",
         ours: |work| work.reduce("wc", &work.counted),
-        plain: |work| work.read_shuffle(&work.counted),
+        plain: |work| work.unpack_plainly(&work.counted),
     },
     Bench {
         name: "merge: each pair (sort's reduce)",
         ours: |work| work.reduce("sort", &work.sorted),
-        plain: |work| work.read_shuffle(&work.sorted),
+        plain: |work| work.unpack_plainly(&work.sorted),
     },
+    Bench { name: "copy: the same bytes, twice", ours: copy, plain: copy },
 ];
 
 /// A pattern that is not there.
@@ -91,17 +101,23 @@ struct Work {
     dir: PathBuf,
     text: PathBuf,
     records: PathBuf,
+    /// The records, sorted.
+    in_order: PathBuf,
     counted: Vec<Made>,
     sorted: Vec<Made>,
 }
 
 impl Work {
     fn lay_out(dir: &Path) -> Work {
-        let (text, records) = (dir.join("text"), dir.join("records"));
+        let (text, records, in_order) = (dir.join("text"), dir.join("records"), dir.join("in_order"));
         fs::write(&text, some_text()).expect("written");
-        fs::write(&records, some_records()).expect("written");
+        let bytes = some_records();
+        fs::write(&records, &bytes).expect("written");
+        let mut lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+        lines.sort_unstable();
+        fs::write(&in_order, lines.concat()).expect("written");
         fs::create_dir(dir.join("shuffle")).expect("created");
-        let mut work = Work { dir: dir.to_owned(), text, records, counted: Vec::new(), sorted: Vec::new() };
+        let mut work = Work { dir: dir.to_owned(), text, records, in_order, counted: Vec::new(), sorted: Vec::new() };
         work.counted = work.map_all("wc", &work.text);
         work.sorted = work.map_all("sort", &work.records);
         work
@@ -112,7 +128,7 @@ impl Work {
         plan_splits(&resolve(&[typed], &self.dir).expect("there"), app.unit(), &SplitRule { bytes, lines: None }).expect("planned")
     }
 
-    fn map_split(&self, app: &dyn AnyApp, file: &Path, split: &Split, name: &str) -> Made {
+    fn map_split(&self, memory: u64, app: &dyn AnyApp, file: &Path, split: &Split, name: &str) -> Made {
         let files = resolve(&[file.to_str().expect("UTF-8").to_owned()], &self.dir).expect("there");
         let ranges = app.sample_ranges(&whole_files(&files), Path::new("/"), PARTITIONS).expect("readable");
         let made = app.run_map(&MapWork {
@@ -123,7 +139,7 @@ impl Work {
             partitions: PARTITIONS,
             ranges: ranges.as_ref(),
             form: ShuffleForm::Run,
-            budget: Budget::new(256 << 20),
+            budget: Budget::new(memory),
             sync: false,
             context: &self.context(TaskId::map(0)),
             control: &Control::default(),
@@ -134,14 +150,22 @@ impl Work {
     /// One map task over a whole file.
     fn map(&self, app: &str, options: &[(&str, &str)], file: &Path) -> Made {
         let app = make(app, options);
-        self.map_split(&*app, file, &self.splits(&*app, file, u64::MAX)[0], "again")
+        self.map_split(256 << 20, &*app, file, &self.splits(&*app, file, u64::MAX)[0], "again")
+    }
+
+    /// The same with so little memory that it has to spill.
+    fn map_in(&self, memory: u64, app: &str, file: &Path) -> Made {
+        let app = make(app, &[]);
+        let made = self.map_split(memory, &*app, file, &self.splits(&*app, file, u64::MAX)[0], "again");
+        assert!(made.counters["spills"] > 1, "it has spilled");
+        made
     }
 
     /// Eight map tasks over a file.
     fn map_all(&self, app: &str, file: &Path) -> Vec<Made> {
         let app_value = make(app, &[]);
         let splits = self.splits(&*app_value, file, (CORPUS_BYTES / 8) as u64 + 1);
-        splits.iter().enumerate().map(|(n, split)| self.map_split(&*app_value, file, split, &format!("{app}-{n}"))).collect()
+        splits.iter().enumerate().map(|(n, split)| self.map_split(256 << 20, &*app_value, file, split, &format!("{app}-{n}"))).collect()
     }
 
     /// All reduce tasks.
@@ -165,10 +189,45 @@ impl Work {
         n_pairs
     }
 
-    /// Only reads what a reduce has to read.
-    fn read_shuffle(&self, maps: &[Made]) -> u64 {
-        let files = maps.iter().flat_map(|made| &made.files);
-        files.map(|file| black_box(fs::read(self.dir.join("shuffle").join(&file.name)).expect("there")).len() as u64).sum()
+    /// Calls `each` with every block of these shuffle files; see `engine::run` for what is in one.
+    fn for_each_block(&self, maps: &[Made], mut each: impl FnMut(&[u8])) {
+        for file in maps.iter().flat_map(|made| &made.files) {
+            let run = fs::read(self.dir.join("shuffle").join(&file.name)).expect("there");
+            let (mut at, end) = (8, run.len() - 16 - 28 * PARTITIONS as usize);
+            while at < end {
+                let len = 20 + field(&run[at..], 0);
+                each(&run[at..at + len]);
+                at += len;
+            }
+        }
+    }
+
+    /// Reads what a reduce has to read, block by block, and all pairs in it.
+    fn unpack(&self, maps: &[Made]) -> u64 {
+        let mut n = 0;
+        self.for_each_block(maps, |block| {
+            let each = &mut |key: &[u8], value: &[u8]| {
+                black_box((key, value));
+                n += 1;
+            };
+            read_any_block(block, each).expect("whole");
+        });
+        n
+    }
+
+    /// Only reads and decompresses it.
+    fn unpack_plainly(&self, maps: &[Made]) -> u64 {
+        let (mut n, mut raw) = (0, vec![0; 1 << 17]);
+        self.for_each_block(maps, |block| {
+            n += if field(block, 0) < field(block, 1) {
+                lz4_flex::block::decompress_into(&block[20..], &mut raw).expect("whole")
+            } else {
+                raw[..block.len() - 20].copy_from_slice(&block[20..]);
+                block.len() - 20
+            } as u64;
+            black_box(&mut raw);
+        });
+        n
     }
 
     fn context(&self, task: TaskId) -> Context {
@@ -239,6 +298,24 @@ fn hash_words(work: &Work) -> u64 {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_unstable_by(|(a, _), (b, _)| (by_hash(a, PARTITIONS), a).cmp(&(by_hash(b, PARTITIONS), b)));
     counts.len() as u64
+}
+
+/// Compresses the lines, cut as blocks are, and writes them.
+fn pack_lines(work: &Work) -> u64 {
+    let bytes = fs::read(&work.in_order).expect("there");
+    let packed: Vec<Vec<u8>> = bytes.chunks(60 << 10).map(lz4_flex::block::compress).collect();
+    fs::write(work.dir.join("plain"), packed.concat()).expect("written");
+    packed.len() as u64
+}
+
+/// The machine's own pace, per byte of the records: what a ratio of 1.00 looks like, and by how much it wavers.
+fn copy(work: &Work) -> u64 {
+    let bytes = fs::read(&work.records).expect("there");
+    black_box(bytes.clone()).len() as u64
+}
+
+fn field(block: &[u8], n: usize) -> usize {
+    u32::from_le_bytes(*block[4 * n..].first_chunk().expect("a header")) as usize
 }
 
 fn sort_lines(work: &Work) -> u64 {

@@ -26,6 +26,9 @@ mod time_to_notice;
 /// What users type wrongly, what disks lose, and what others leave lying about.
 mod bad_input;
 
+/// Files of ours with anything in them.
+mod any_bytes;
+
 /// The commands that look at a job or steer it.
 mod commands;
 
