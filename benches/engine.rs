@@ -193,7 +193,7 @@ impl Work {
     fn for_each_block(&self, maps: &[Made], mut each: impl FnMut(&[u8])) {
         for file in maps.iter().flat_map(|made| &made.files) {
             let run = fs::read(self.dir.join("shuffle").join(&file.name)).expect("there");
-            let (mut at, end) = (8, run.len() - 16 - 28 * PARTITIONS as usize);
+            let (mut at, end) = (8, run.len() - 20 - 28 * field(&run[run.len() - 20..], 1));
             while at < end {
                 let len = 20 + field(&run[at..], 0);
                 each(&run[at..at + len]);

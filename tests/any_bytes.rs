@@ -44,7 +44,7 @@ fn a_run(farm: &Farm) -> (Vec<u8>, Vec<Vec<u8>>) {
     let name = farm.names("job/shuffle").into_iter().find(|name| name.ends_with(".run")).expect("a shuffle file");
     let run = farm.read(&format!("job/shuffle/{name}"));
     let (mut at, mut blocks) = (8, Vec::new());
-    while at < run.len() - 16 - 3 * 28 {
+    while at < run.len() - 20 - 3 * 28 {
         let stored = u32::from_le_bytes(*run[at..].first_chunk().expect("a header")) as usize;
         blocks.push(run[at..at + checks::HEADER_BYTES + stored].to_vec());
         at += checks::HEADER_BYTES + stored;
@@ -108,7 +108,7 @@ fn a_sealed_run_is_described_as_any_other() {
     let bytes = checks::sealed(b"\x00\x01\x07\x00\x00\x00\x01\x00\x01\x04abcde");
     farm.write("y.run", &bytes);
     describe(&farm.path("y.run")).expect("the checks make whole runs");
-    let payload = bytes.len() - 16 - 28 - 1;
+    let payload = bytes.len() - 20 - 28 - 1;
     farm.write("y.run", [&bytes[..payload], b"E", &bytes[payload + 1..]].concat());
     let _ = describe(&farm.path("y.run")).expect_err("and a changed byte shows");
 }

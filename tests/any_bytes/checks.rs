@@ -116,11 +116,9 @@ pub fn run(dir: &Path, bytes: &[u8]) -> WasGood {
     let path = dir.join("x.run");
     fs::write(&path, bytes).expect("a file can be written");
     let Ok(file) = describe(&path) else {
-        // Whoever was told of such a run all the same reads it or finds damage. An index that does not fit the file is never believed: its CRC is told, too.
-        if index_fits(bytes) {
-            let file = FileSum { name: "x.run".to_owned(), len: bytes.len() as u64, crc32: footer_crc(bytes) };
-            let _ = reduce_all(dir, &file, bytes);
-        }
+        // Whoever was told of such a run all the same reads it or finds damage.
+        let file = FileSum { name: "x.run".to_owned(), len: bytes.len() as u64, crc32: footer_crc(bytes), sections: sections(bytes) };
+        let _ = reduce_all(dir, &file, bytes);
         return false;
     };
     assert_eq!((file.len, file.crc32), (bytes.len() as u64, footer_crc(bytes)), "described by its length and its footer's CRC");
@@ -154,7 +152,7 @@ pub fn sealed(bytes: &[u8]) -> Vec<u8> {
         }
         footer.extend_from_slice(&crc32fast::hash(&crcs).to_le_bytes());
     }
-    footer.extend_from_slice(&[&n_partitions.to_le_bytes()[..], &1u32.to_le_bytes(), b"FLOCKEND"].concat());
+    footer.extend_from_slice(&[&1u32.to_le_bytes()[..], &n_partitions.to_le_bytes(), &2u32.to_le_bytes(), b"FLOCKEND"].concat());
     [out, footer].concat()
 }
 
@@ -163,22 +161,19 @@ fn footer_crc(bytes: &[u8]) -> u32 {
     bytes.len().checked_sub(footer_len(bytes)).map_or(0, |from| crc32fast::hash(&bytes[from..]))
 }
 
-fn footer_len(bytes: &[u8]) -> usize {
-    let slices = |tail: &[u8; 16]| u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]) as usize;
-    bytes.last_chunk::<16>().map_or(0, |tail| slices(tail) * 28 + 16)
+fn sections(bytes: &[u8]) -> u32 {
+    bytes.last_chunk::<20>().map_or(0, |tail| u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]))
 }
 
-/// True if every slice of the index lies in the file.
-fn index_fits(bytes: &[u8]) -> bool {
-    let footer = bytes.len().saturating_sub(footer_len(bytes));
-    let number = |field: &[u8]| u64::from_le_bytes(*field.first_chunk().expect("eight bytes"));
-    let fits = |slice: &[u8]| number(slice).checked_add(number(&slice[8..])).is_some_and(|end| end <= bytes.len() as u64);
-    bytes[footer..].chunks_exact(28).all(fits)
+fn footer_len(bytes: &[u8]) -> usize {
+    let slices = |tail: &[u8; 20]| u32::from_le_bytes([tail[4], tail[5], tail[6], tail[7]]) as usize;
+    bytes.last_chunk::<20>().map_or(0, |tail| slices(tail) * 28 + 20)
 }
 
 /// The partitions whose reduce says that the run is damaged.
 fn reduce_all(dir: &Path, file: &FileSum, bytes: &[u8]) -> Vec<u32> {
-    let n_partitions = bytes.last_chunk::<16>().map_or(0, |tail| u32::from(tail[0])).min(4);
+    let n_slices = bytes.last_chunk::<20>().map_or(0, |tail| u32::from(tail[4]));
+    let n_partitions = (n_slices / sections(bytes).max(1)).min(4);
     let damaged = |partition: &u32| {
         let made = Whole.run_reduce(&ReduceWork {
             partition: *partition,

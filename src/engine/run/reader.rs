@@ -73,10 +73,14 @@ impl RunFile {
         let fail = |error| trouble(path, error);
         let file = sum::open_plain(path).map_err(fail)?;
         let len = file.metadata().map_err(fail)?.len();
+        if len != described.len {
+            return Err(Trouble::Damaged);
+        }
         let footer = read_footer(&file, len).map_err(fail)?;
         let (slices, sections) = footer::read(&footer);
+        let fits = slices.iter().all(|slice| slice.offset.checked_add(slice.bytes).is_some_and(|end| end <= len));
         let plausible = (1..=SECTIONS_MAX).contains(&sections) && sections == described.sections;
-        if len != described.len || sum::crc32(&footer) != described.crc32 || !plausible {
+        if sum::crc32(&footer) != described.crc32 || !plausible || !fits {
             return Err(Trouble::Damaged);
         }
         Ok(RunFile { file: Rc::new(file), path: Rc::clone(path), slices, sections })
@@ -204,12 +208,16 @@ impl Stream {
             let whole = self.records == self.slice.records && self.crcs.clone().crc32() == self.slice.crc;
             return if whole { Ok(false) } else { Err(Trouble::Damaged) };
         }
-        if let Err(Trouble::Damaged) = self.read_block() {
-            let _ = self.path.parent().map(fs::read_dir);
-            self.file = Rc::new(sum::open_plain(&self.path).map_err(|error| trouble(&self.path, error))?);
-            self.window = Window::default();
-            self.read_block()?;
-            self.bad_blocks += 1;
+        match self.read_block() {
+            Ok(()) => {}
+            Err(Trouble::Damaged) => {
+                let _ = self.path.parent().map(fs::read_dir);
+                self.file = Rc::new(sum::open_plain(&self.path).map_err(|error| trouble(&self.path, error))?);
+                self.window = Window::default();
+                self.read_block()?;
+                self.bad_blocks += 1;
+            }
+            Err(disk) => return Err(disk),
         }
         Ok(true)
     }

@@ -149,3 +149,26 @@ fn a_block_that_is_right_in_a_second_read_is_counted_and_used() {
     }
     assert_eq!((n, stream.bad_blocks()), (60_000, 1));
 }
+
+#[test]
+fn an_index_that_points_behind_the_file_is_damage_and_a_disk_that_refuses_is_none() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = write(dir.path(), &[&small()]);
+    let path = dir.path().join("x.run");
+    let whole = fs::read(&path).expect("there");
+    let slices = RunFile::open(dir.path(), &file).expect("whole").slices;
+    for offset in [whole.len() as u64, u64::MAX / 2 + 1, u64::MAX] {
+        let mut wrong = slices.clone();
+        wrong[1].offset = offset;
+        let footer = footer::write(&wrong, 1);
+        let bytes = [&whole[..whole.len() - footer.len()], &footer].concat();
+        fs::write(&path, &bytes).expect("written");
+        let file = FileSum { crc32: sum::crc32(&footer), ..file.clone() };
+        assert!(matches!(read(dir.path(), &file, 0, 1), Err(Trouble::Damaged)), "offset {offset}");
+        // The same index by hand: what the operating system refuses ends the stream, once.
+        let mut stream = RunFile::own(&path, &wrong).expect("open").stream(0, 1);
+        if let Ok(stream) = &mut stream {
+            assert!(stream.advance().is_err(), "offset {offset}");
+        }
+    }
+}
