@@ -105,6 +105,13 @@ pub trait App: Send + Sync + 'static {
     /// Called once per key of a partition, keys in ascending order of their bytes; writes any bytes.
     fn reduce(&self, key: &[u8], values: &mut Values<'_, Self::Value>, out: &mut Output<'_>) -> AppResult;
 
+    /// Bytes that the outputs will have at least, of inputs of so many bytes; a job that has no room for them is refused before it starts. 0 unless said
+    /// otherwise.
+    fn least_output(&self, input_bytes: u64) -> u64 {
+        let _ = input_bytes;
+        0
+    }
+
     /// How keys find their output file; by [`App::partition`] unless said otherwise.
     fn partitioning(&self) -> Partitioning {
         Partitioning::Hash

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::app::Options;
 use crate::data::{Failure, Split};
 use crate::disk::Disk;
-use crate::disk::real::RealDisk;
+use crate::disk::real::{self, RealDisk};
 use crate::engine::split::{SplitRule, plan_splits, whole_files};
 use crate::engine::{self, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +18,7 @@ use crate::job::layout::{ATTEMPTS, DIRS, JOB_JSON, OUTPUT};
 use crate::job::plan::{self, Plan};
 use crate::job::spec::{self, Ask, FORMAT, Spec};
 use crate::partition::RangeTable;
+use crate::units::show_size;
 
 /// A planned job.
 pub struct Planned {
@@ -52,6 +53,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     if ask.output != OUTPUT {
         ask.output = output_dir(Path::new(&ask.output), root)?;
     }
+    check_room(apps, &root.join(&ask.output), &ask, &splits)?;
     make_dir(root)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask };
@@ -115,6 +117,24 @@ fn splits(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<(Vec<Split>, Opti
         Failure::Damaged(_) | Failure::Cancelled => Error::new(ErrorKind::Failed, "interrupted"),
     })?;
     Ok((splits, ranges))
+}
+
+/// Refuses a job whose outputs have no room for sure, as far as the app can tell.
+fn check_room(apps: &[AppEntry], outputs: &Path, ask: &Ask, splits: &[Split]) -> Result<()> {
+    let input_bytes = splits.iter().flat_map(|split| &split.pieces).map(|piece| piece.to.saturating_sub(piece.from)).sum();
+    let least = engine::make(apps, &ask.app, &Options(ask.options.clone()))?.least_output(input_bytes);
+    // They are not made yet: the nearest folder that is there lies on the same file system, or is refused soon enough.
+    let there = outputs.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
+    match real::available_bytes(there) {
+        Ok(free) if free < least => {
+            let (least, free) = (show_size(least), show_size(free));
+            let error = Error::new(ErrorKind::Input, "cannot find room for the outputs in").on(outputs);
+            let error = error.because(format!("`{}` writes at least {least} of these inputs, and {free} are free", ask.app));
+            Err(error.advise("free space there, or name a roomier folder with --output"))
+        }
+        // What cannot be told is no reason not to start.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// What a directory that was named as a job's holds.

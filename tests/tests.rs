@@ -29,6 +29,9 @@ mod bad_input;
 /// Files of ours with anything in them.
 mod any_bytes;
 
+/// Disks that are full, read-only or refuse, for everybody and for one worker alone.
+mod storage;
+
 /// The commands that look at a job or steer it.
 mod commands;
 

@@ -269,6 +269,25 @@ pub fn available_bytes(path: impl AsRef<Path>) -> io::Result<u64> {
     fs2::available_space(path)
 }
 
+/// Why nothing can be written at `path` now, in words: its file system is mounted read-only here, or has no room; `None` where it can, or that cannot be told.
+/// A quota is not seen.
+pub fn no_room(path: &Path) -> Option<String> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    let what = if found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        "is mounted read-only here".to_owned()
+    } else if found.f_bavail.saturating_mul(found.f_frsize) < NO_ROOM_BYTES {
+        format!("is full: {} are free", crate::units::show_size(found.f_bavail.saturating_mul(found.f_frsize)))
+    } else if found.f_files > 0 && found.f_favail == 0 {
+        "has no room for another file".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!("the file system of {} {what}", path.display()))
+}
+
+/// With less than this left a file system counts as full: some keep a rest that nobody gets.
+const NO_ROOM_BYTES: u64 = 64 << 10;
+
 /// Whether `path` lies on a network or shared file system, or cannot be told: what is not known to be local is treated with more care.
 pub fn is_network(path: impl AsRef<Path>) -> bool {
     mount_of(path.as_ref()) == Mount::Network
@@ -365,5 +384,7 @@ mod tests {
     fn there_is_room_to_be_told() {
         let (dir, _disk) = disk();
         assert!(available_bytes(dir.path()).is_ok());
+        assert_eq!(no_room(dir.path()), None, "tests need some room");
+        assert_eq!(no_room(Path::new("/proc/nothing")), None, "what cannot be told is no trouble");
     }
 }

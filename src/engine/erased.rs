@@ -13,6 +13,10 @@ impl<A: App> AnyApp for A {
         App::unit(self)
     }
 
+    fn least_output(&self, input_bytes: u64) -> u64 {
+        App::least_output(self, input_bytes)
+    }
+
     fn sample_ranges(&self, files: &[Piece], base: &Path, partitions: u32) -> Result<Option<RangeTable>, Failure> {
         sample::ranges(self, files, base, partitions)
     }

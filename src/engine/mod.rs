@@ -74,6 +74,9 @@ pub trait AnyApp: Send + Sync {
     /// What one record is.
     fn unit(&self) -> Unit;
 
+    /// See [`crate::app::App::least_output`].
+    fn least_output(&self, input_bytes: u64) -> u64;
+
     /// The ranges of keys of a job over these whole files, by a sample of what `map` makes of them; `None` if the app's keys are not dealt out by
     /// range. The same files give the same ranges.
     fn sample_ranges(&self, files: &[Piece], base: &Path, partitions: u32) -> Result<Option<RangeTable>, Failure>;

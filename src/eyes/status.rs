@@ -13,7 +13,8 @@
 //! | `pace` | from a sample of done records of the running phase: `sampled`, `mean_task_ms`, `tasks_per_second`, `eta_ms` (of this phase; rough); or null |
 //! | `newest_sign_of_life` | RFC 3339, by the server's clock: the newest mtime among workers, claims and coordinator; or null |
 //! | `coordinator` | `quiet_ms`: how much older its file is than that; null where none ever led the job |
-//! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, ordered by name |
+//! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, `trouble` (what the disk refuses it; or null; of the first 200), ordered by name |
+//! | `storage` | sentences on why nothing can be written here now: a full or read-only file system; empty where it can |
 //! | `claims` | of the tasks on their highest attempt first, at most 5: `claim`, `task`, `attempt`, `worker`, `quiet_ms` |
 //! | `errors` | the last reported ones, at most 5: `attempt`, `text` |
 //! | `foreign`, `foreign_count` | paths that are not flockwork's, at most 5, and how many there are |
@@ -30,7 +31,7 @@ use serde::Serialize;
 
 use super::tally::{self, Beats, TOLD_MAX};
 use crate::data::Counters;
-use crate::disk::Disk;
+use crate::disk::{Disk, real};
 use crate::error::{Error, Result};
 use crate::job::end::{self, End, Outcome};
 use crate::job::layout::{self, COORDINATOR_LOCK};
@@ -56,6 +57,7 @@ pub struct Status {
     pub attempts: end::Attempts,
     pub pace: Option<Pace>,
     pub newest_sign_of_life: Option<String>,
+    pub storage: Vec<String>,
     pub coordinator: Option<Lead>,
     pub workers: Vec<WorkerSeen>,
     pub claims: Vec<ClaimSeen>,
@@ -103,6 +105,7 @@ pub struct WorkerSeen {
     pub pid: u32,
     pub quiet_ms: Option<u64>,
     pub claim: Option<String>,
+    pub trouble: Option<String>,
 }
 
 /// A claim that may be a slow one.
@@ -160,8 +163,9 @@ pub fn look(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>) -> 
         attempts: tally::attempts(&snapshot),
         pace: tally::pace(disk, phase, &snapshot),
         newest_sign_of_life: beats.newest.map(show_stamp),
+        storage: if end.is_none() { storage(root, &spec.ask.output) } else { Vec::new() },
         coordinator: beats.of(COORDINATOR_LOCK).map(|_| Lead { quiet_ms: beats.quiet_ms(COORDINATOR_LOCK) }),
-        workers: tally::workers(&snapshot, &beats),
+        workers: tally::workers(disk, &snapshot, &beats),
         claims: tally::claims(&snapshot, &beats),
         errors: tally::errors(disk, &snapshot),
         foreign: snapshot.foreign.iter().take(TOLD_MAX).cloned().collect(),
@@ -171,6 +175,14 @@ pub fn look(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>) -> 
     };
     status.hints = super::show::hints(&status, spec.ask.lease());
     Ok(status)
+}
+
+/// Why nothing can be written where the job and its outputs are.
+fn storage(root: &Path, output: &str) -> Vec<String> {
+    let places = [root.to_owned(), root.join(output)];
+    let mut troubles: Vec<String> = places.iter().filter_map(|place| real::no_room(place)).collect();
+    troubles.dedup();
+    troubles
 }
 
 impl EndSeen {

@@ -11,6 +11,7 @@ use crate::job::end::Attempts;
 use crate::job::layout::{self, COORDINATOR_LOCK, State};
 use crate::job::outputs;
 use crate::job::record::{self, RECORD_BYTES_MAX, TaskError};
+use crate::job::register::Presence;
 use crate::job::snapshot::{Snapshot, TaskView};
 
 /// Most files whose mtime is asked for, of each kind.
@@ -104,14 +105,16 @@ pub(super) fn pace(disk: &dyn Disk, phase: &str, snapshot: &Snapshot) -> Option<
     Some(Pace { sampled: times.len(), mean_task_ms, tasks_per_second, eta_ms: hands.map(|hands| (left * mean / hands) as u64) })
 }
 
-pub(super) fn workers(snapshot: &Snapshot, beats: &Beats) -> Vec<WorkerSeen> {
+pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats) -> Vec<WorkerSeen> {
     let claims: HashMap<_, _> = snapshot.tasks().flat_map(|(_, view)| &view.claimed).map(|claim| (&claim.worker, claim)).collect();
-    let seen = snapshot.workers.iter().map(|worker| WorkerSeen {
+    let seen = snapshot.workers.iter().enumerate().map(|(n, worker)| WorkerSeen {
         name: worker.to_string(),
         host: worker.host().to_owned(),
         pid: worker.pid(),
         quiet_ms: beats.quiet_ms(&layout::worker(worker)),
         claim: claims.get(worker).map(ToString::to_string),
+        // Of very many the rest are not asked.
+        trouble: (n < RECORDS_MAX).then(|| Presence::trouble_of(disk, worker)).flatten(),
     });
     seen.collect()
 }

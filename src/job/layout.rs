@@ -110,3 +110,7 @@ pub fn shuffle_json(claim: &ClaimName, partition: u32) -> String {
 pub fn shuffle_run(claim: &ClaimName) -> String {
     format!("{SHUFFLE}/{claim}.run")
 }
+/// Where reduce attempts write, of a job whose outputs go to `output`.
+pub fn attempts_dir(output: &str) -> String {
+    format!("{output}/{ATTEMPTS}")
+}

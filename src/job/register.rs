@@ -2,7 +2,7 @@
 //!
 //! The file is locked *before* it gets its name, so that a lock found free means a dead worker and never a starting one. It stays open for
 //! writing while it is touched, so that no server hands a read delegation of it to whoever looks (nfs). Removing it asks its worker
-//! to finish its task and leave.
+//! to finish its task and leave. Its first line says who it is; further ones what the disk refuses it.
 
 use std::io;
 
@@ -35,6 +35,12 @@ pub struct About {
     pub since: String,
 }
 
+/// A later line of the file: what the disk refuses this worker; empty when that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Trouble {
+    trouble: String,
+}
+
 /// A worker's presence in a job, for as long as it is held.
 pub struct Presence {
     path: String,
@@ -59,9 +65,7 @@ impl Presence {
             boot: crate::here::boot(),
             since: crate::units::stamp_utc(),
         };
-        let mut bytes = serde_json::to_vec(&about).expect("string keys only");
-        bytes.push(b'\n');
-        hold.append(&bytes)?;
+        hold.append(&line(&about))?;
         hold.flush(Flush::OnNetwork)?;
         let path = layout::worker(name);
         match disk.rename(&draft, &path) {
@@ -74,11 +78,31 @@ impl Presence {
     /// What a dead worker said of itself; `None` if that cannot be read.
     pub fn last_words(disk: &dyn Disk, name: &WorkerName) -> Option<About> {
         let bytes = disk.read(&layout::worker(name), ABOUT_BYTES_MAX).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        serde_json::from_slice(bytes.split(|&byte| byte == b'\n').next()?).ok()
+    }
+
+    /// Says what the disk refuses the worker `name`, or with no words that this is over. Best effort: a disk that refuses may refuse this, too.
+    pub fn say_trouble(disk: &dyn Disk, name: &WorkerName, text: &str) -> io::Result<()> {
+        let mut hold = disk.open(&layout::worker(name))?;
+        hold.append(&line(&Trouble { trouble: text.to_owned() }))?;
+        hold.flush(Flush::OnNetwork)
+    }
+
+    /// What the disk refuses a worker, in its own words; `None` if it is well, or that cannot be read.
+    pub fn trouble_of(disk: &dyn Disk, name: &WorkerName) -> Option<String> {
+        let bytes = disk.read(&layout::worker(name), ABOUT_BYTES_MAX).ok()?;
+        let last = bytes.split(|&byte| byte == b'\n').skip(1).filter(|line| !line.is_empty()).last()?;
+        serde_json::from_slice(last).ok().map(|Trouble { trouble }| trouble).filter(|text| !text.is_empty())
     }
 
     /// Takes the worker out of the listing; its claims must have ended.
     pub fn leave(self, disk: &dyn Disk) {
         let _ = disk.remove(&self.path);
     }
+}
+
+fn line(of: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(of).expect("string keys only");
+    bytes.push(b'\n');
+    bytes
 }

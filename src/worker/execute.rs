@@ -102,7 +102,7 @@ impl Tasks for Engine {
                     let _ = self.disk.remove(&layout::shuffle_json(claim, partition));
                 }),
             },
-            Phase::Reduce => _ = self.disk.remove(&format!("{}/{ATTEMPTS}/{claim}", self.ask.output)),
+            Phase::Reduce => _ = self.disk.remove(&format!("{}/{claim}", layout::attempts_dir(&self.ask.output))),
         }
     }
 }

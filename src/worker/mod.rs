@@ -1,7 +1,7 @@
 //! A worker: find, claim, run, commit; one attempt at a time, one incarnation per process and job.
 //!
 //! [`Worker::turn`] is the whole protocol side of it and runs on any [`Disk`]; what an attempt *does* is behind [`Tasks`], its heartbeat behind [`Pulse`].
-//! Around it, `slot.rs` is a real process and `supervisor.rs` keeps several of them alive. Reading order: this file, `assign`, `execute`, `pulse`, `slot`,
+//! Around it, `slot.rs` is a real process and `supervisor.rs` keeps several of them alive. Reading order: this file, `fitness`, `assign`, `execute`, `pulse`, `slot`,
 //! `supervisor`.
 //!
 //! Cost of waiting: one listing of `pending/` and two looks a turn, a turn a second. Of a task: one claim, one commit (see `job/claim.rs`); `pending/` is listed once for
@@ -25,9 +25,11 @@ use crate::job::log::Log;
 use crate::job::plan::Plan;
 use crate::job::record::TaskError;
 use crate::job::spec::Spec;
+use fitness::{Fitness, Remedy};
 
 pub mod assign;
 pub mod execute;
+mod fitness;
 pub mod pulse;
 pub mod slot;
 pub mod supervisor;
@@ -55,6 +57,9 @@ pub trait Pulse {
     /// Says what the disk refused, and waits a moment before it is asked again.
     fn trouble(&self, text: &str);
 
+    /// Trouble is over, if there was any.
+    fn well(&self);
+
     /// True if the worker is to leave once it is free.
     fn is_leaving(&self) -> bool;
 }
@@ -71,6 +76,7 @@ pub struct Worker {
     missed: BTreeSet<AttemptId>,
     chance: u64,
     looks: Looks,
+    fitness: Fitness,
     /// How many map tasks the plan has, once it has been read.
     maps: Option<u32>,
     log: Log,
@@ -99,6 +105,8 @@ pub enum Turn {
     Idle,
     /// Somebody touched `pause`.
     Paused,
+    /// The disk refuses this worker what tasks need, in these words; it claims nothing until that is over.
+    Unfit(String),
     /// The job has ended.
     Ended(Box<End>),
     /// Asked to leave; nothing is held any more.
@@ -115,7 +123,20 @@ impl Worker {
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, spec: Spec, name: WorkerName, chance: u64, log: Log) -> Worker {
         let claimer = Claimer::new(name);
         let (candidates, refused, missed) = (Vec::new(), HashMap::new(), BTreeSet::new());
-        Worker { disk, root, spec, claimer, candidates, refused, missed, chance, looks: Looks::default(), maps: None, log }
+        Worker {
+            disk,
+            root,
+            spec,
+            claimer,
+            candidates,
+            refused,
+            missed,
+            chance,
+            looks: Looks::default(),
+            fitness: Fitness::default(),
+            maps: None,
+            log,
+        }
     }
 
     /// The worker's name.
@@ -134,6 +155,12 @@ impl Worker {
                 self.candidates.clear();
             }
         }
+        let outputs = layout::attempts_dir(&self.spec.ask.output);
+        if let Some(trouble) = self.fitness.trouble(&*self.disk, &[layout::SHUFFLE, &outputs]) {
+            let trouble = format!("{trouble}; no task is claimed before this worker can write again");
+            return Ok(self.look_for_end()?.unwrap_or(Turn::Unfit(trouble)));
+        }
+        pulse.well();
         let Some(attempt) = self.candidates.pop() else { return self.look_around() };
         match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
             Ok(Tried::Held(claim)) => {
@@ -246,16 +273,7 @@ impl Worker {
         let name = claim.name().clone();
         self.log.event("claimed", &name.to_string(), "");
         let control = pulse.start(claim);
-        let ran = loop {
-            match tasks.run(&name, &control) {
-                // A full disk or quota is nobody's error: keep the claim, beat on, try again.
-                Err(Failure::Disk(error)) if error.is_no_room() && !control.is_cancelled() => {
-                    self.log.event("no room", &name.to_string(), &error.to_string());
-                    pulse.trouble(&error.to_string());
-                }
-                ran => break ran,
-            }
-        };
+        let ran = self.run(&name, &control, tasks, pulse);
         let Some(claim) = pulse.finish() else { return Ok(Turn::Leave) };
         // Cancelled: its name was found gone from `claimed/`. Giving it back then only says so in `expired/`, where whoever took it has put it: the
         // rename cannot tell the two apart, and need not.
@@ -276,6 +294,25 @@ impl Worker {
             tasks.discard(&name);
         }
         Ok(Turn::Superseded(name))
+    }
+
+    /// Runs the attempt, again and again where the disk refuses and waiting may help.
+    fn run(&mut self, name: &ClaimName, control: &Control, tasks: &mut dyn Tasks, pulse: &dyn Pulse) -> Result<Made, Failure> {
+        let mut refused: Option<Duration> = None;
+        loop {
+            let error = match tasks.run(name, control) {
+                Err(Failure::Disk(error)) if !control.is_cancelled() && !pulse.is_leaving() => error,
+                ran => return ran,
+            };
+            let now = self.disk.now();
+            let since = now.saturating_sub(*refused.get_or_insert(now));
+            self.log.event("refused", &name.to_string(), &error.to_string());
+            match self.fitness.remedy(name.attempt.task, &error, since, self.spec.ask.lease()) {
+                Remedy::TryAgain => pulse.trouble(&error.to_string()),
+                Remedy::GiveBack => return Err(Failure::Cancelled),
+                Remedy::Report => return Err(Failure::Disk(error)),
+            }
+        }
     }
 
     /// Ends the claim as the attempt ended, trying for as long as the disk refuses and the claim has not been taken away.

@@ -17,6 +17,7 @@ use crate::ids::WorkerName;
 use crate::job::claim::Claim;
 use crate::job::layout;
 use crate::job::record::TaskError;
+use crate::job::register::Presence;
 use crate::job::spec::Ask;
 
 /// How long user code may take to notice that it was cancelled, before its process is ended.
@@ -30,6 +31,7 @@ pub struct Heart(Arc<Shared>);
 
 struct Shared {
     disk: Arc<dyn Disk>,
+    worker: WorkerName,
     worker_path: String,
     beat: Duration,
     lease: Duration,
@@ -68,6 +70,7 @@ impl Heart {
     pub fn start(disk: Arc<dyn Disk>, worker: &WorkerName, ask: &Ask, exit: fn(Exit) -> !) -> Heart {
         let shared = Shared {
             disk,
+            worker: worker.clone(),
             worker_path: layout::worker(worker),
             beat: ask.beat(),
             lease: ask.lease(),
@@ -121,10 +124,19 @@ impl Pulse for Heart {
         let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
         if *said != text {
             eprintln!("flockwork: {text}; waiting, and trying again");
+            let _ = Presence::say_trouble(&*self.0.disk, &self.0.worker, text);
             text.clone_into(&mut said);
         }
         drop(said);
         std::thread::sleep(REFUSED_PAUSE);
+    }
+
+    fn well(&self) {
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.is_empty() && Presence::say_trouble(&*self.0.disk, &self.0.worker, "").is_ok() {
+            eprintln!("flockwork: worker {} goes on", self.0.worker);
+            said.clear();
+        }
     }
 
     fn is_leaving(&self) -> bool {

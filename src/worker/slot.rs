@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::execute::Engine;
 use super::pulse::{Exit, Heart};
-use super::{Turn, Worker};
+use super::{Pulse, Turn, Worker};
 use crate::app::Options;
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
@@ -116,6 +116,10 @@ fn turns(worker: &mut Worker, tasks: &mut Engine, heart: &Heart, watch: &Watch, 
             Ok(Turn::Paused) => {
                 said.once(voice, worker, "the job is paused; waiting");
                 Some(backoff.next_wait())
+            }
+            Ok(Turn::Unfit(trouble)) => {
+                heart.trouble(&trouble);
+                None
             }
             Ok(Turn::Ended(_)) => return Ok(STATUS_ENDED),
             Ok(Turn::Leave) => return Ok(STATUS_LEFT),

@@ -225,6 +225,8 @@ impl Pulse for Still {
 
     fn rest(&self) {}
 
+    fn well(&self) {}
+
     fn trouble(&self, text: &str) {
         panic!("a disk with room refused: {text}");
     }
@@ -266,7 +268,7 @@ impl Slot {
 fn in_words(turn: flockwork::Result<Turn>) -> turns::Turn {
     match turn.expect("a turn") {
         Turn::Worked(_) | Turn::Superseded(_) | Turn::Missed => turns::Turn::Ready,
-        Turn::Idle | Turn::Paused => turns::Turn::Wait(Duration::from_secs(1)),
+        Turn::Idle | Turn::Paused | Turn::Unfit(_) => turns::Turn::Wait(Duration::from_secs(1)),
         Turn::Ended(_) | Turn::Leave => turns::Turn::Done,
     }
 }

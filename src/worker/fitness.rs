@@ -1,0 +1,114 @@
+//! Whether this worker's disk lets it work: one that alone has a trouble (a lost permission, an I/O error, a mount gone read-only) gives its claim back and claims
+//! nothing until it can write again, so that the others go on.
+//!
+//! A refusal is tried again for a lease; a full or read-only disk or a used-up quota, which is mostly everybody's, for half a minute at least. Then the claim is given
+//! back, which counts against nobody, and the worker tries from time to time whether it can write where tasks write. A task that meets another refusal than
+//! that of room again, although its worker could write in between, has a trouble of its own: that is an error, and counts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::disk::{Disk, Flush};
+use crate::error::Error;
+use crate::ids::TaskId;
+
+/// Three of these, or of longer leases, room is waited for before a claim is given back.
+const ROOM_LEASE: Duration = Duration::from_secs(10);
+
+/// What to do about a refusal while a claim is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Keep the claim and try again.
+    TryAgain,
+    /// Give the claim back, and claim nothing until the disk is well.
+    GiveBack,
+    /// Report it as the task's error.
+    Report,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Fitness {
+    /// What the disk refused; none while it is well.
+    trouble: Option<String>,
+    /// Tasks that were given back for trouble.
+    given_back: BTreeSet<TaskId>,
+}
+
+impl Fitness {
+    /// What to do about a refusal that `task` has met for so long.
+    pub(super) fn remedy(&mut self, task: TaskId, error: &Error, since: Duration, lease: Duration) -> Remedy {
+        if error.io_kind().is_none() {
+            // Not refused: what was read is wrong.
+            return Remedy::Report;
+        }
+        let patience = if error.is_no_room() { lease.max(ROOM_LEASE) * 3 } else { lease };
+        if since < patience {
+            return Remedy::TryAgain;
+        }
+        if !error.is_no_room() && !self.given_back.insert(task) {
+            return Remedy::Report;
+        }
+        self.trouble = Some(error.to_string());
+        Remedy::GiveBack
+    }
+
+    /// Why nothing is claimed now, after a look whether that is over: a file is made and removed in each of `dirs`.
+    pub(super) fn trouble(&mut self, disk: &dyn Disk, dirs: &[&str]) -> Option<&str> {
+        if self.trouble.is_some() && dirs.iter().all(|dir| can_write(disk, dir)) {
+            self.trouble = None;
+        }
+        self.trouble.as_deref()
+    }
+}
+
+fn can_write(disk: &dyn Disk, dir: &str) -> bool {
+    let draft = disk.draft(dir, b"can this worker write?\n", Flush::Always);
+    draft.and_then(|path| disk.remove(&path)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(10);
+
+    fn error(kind: io::ErrorKind) -> Error {
+        Error::io("cannot write", "x", io::Error::from(kind))
+    }
+
+    #[test]
+    fn a_full_disk_is_waited_for_and_any_other_refusal_for_a_lease() {
+        let mut fitness = Fitness::default();
+        let task = TaskId::map(1);
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::ReadOnlyFilesystem] {
+            assert_eq!(fitness.remedy(task, &error(kind), LEASE * 3 - Duration::from_millis(1), LEASE / 10), Remedy::TryAgain, "{kind}");
+            assert_eq!(fitness.remedy(task, &error(kind), LEASE * 3, LEASE), Remedy::GiveBack, "{kind}: it may be this worker's alone");
+        }
+        let denied = error(io::ErrorKind::PermissionDenied);
+        assert_eq!(fitness.remedy(task, &denied, LEASE / 2, LEASE), Remedy::TryAgain);
+        assert_eq!(fitness.remedy(task, &denied, LEASE, LEASE), Remedy::GiveBack);
+        assert_eq!(fitness.remedy(TaskId::map(2), &denied, LEASE, LEASE), Remedy::GiveBack, "another task may meet it, too");
+        assert_eq!(fitness.remedy(task, &denied, LEASE, LEASE), Remedy::Report, "again: it is this task's");
+        let damaged = Error::new(crate::error::ErrorKind::Damaged, "cannot read");
+        assert_eq!(fitness.remedy(TaskId::map(3), &damaged, Duration::ZERO, LEASE), Remedy::Report, "no refusal at all");
+    }
+
+    #[test]
+    fn a_worker_in_trouble_is_well_again_when_it_can_write() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let disk = crate::disk::real::RealDisk::at(dir.path());
+        let mut fitness = Fitness::default();
+        assert_eq!(fitness.trouble(&disk, &["shuffle"]), None, "no look is needed while it is well");
+        let _ = fitness.remedy(TaskId::map(1), &error(io::ErrorKind::PermissionDenied), LEASE, LEASE);
+        assert!(
+            fitness.trouble(&disk, &["shuffle"]).is_some_and(|text| text.contains("cannot write x")),
+            "there is no such folder to write in"
+        );
+        disk.make_dir("shuffle").expect("made");
+        assert_eq!(fitness.trouble(&disk, &["shuffle"]), None);
+        assert!(disk.list("shuffle").expect("readable").is_empty(), "the trial leaves nothing");
+    }
+}
