@@ -1,33 +1,46 @@
 //! How ended attempts ended: each file in `failed/` and `expired/` is read once, for it never moves again. A cache, no memory: a new coordinator reads
 //! them anew and knows the same.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
 use super::plan::Ending;
+use crate::data::{BadRecord, Spot};
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::ids::{ClaimName, TaskFile, TaskId};
 use crate::job::end::END_BYTES_MAX;
 use crate::job::layout::{PHASE, State};
 use crate::job::record::{self, Ended, RECORD_BYTES_MAX, TaskError};
+use crate::job::skip::{self, Said};
 use crate::job::snapshot::Snapshot;
 
+/// Said of errors beyond the last record that may be skipped.
+const NO_MORE: &str = " (so many records of this task are skipped already that no more will be)";
+
 /// What has been read so far.
-#[derive(Default)]
 pub struct Ledger {
     /// By file name.
     pub endings: HashMap<String, Ending>,
     /// Attempts that a retried end blamed.
     pub blamed: HashSet<String>,
     retried: HashSet<String>,
+    /// By task and attempt, the records at which attempts failed; `None` where bad records are not skipped.
+    spots: Option<HashMap<TaskId, BTreeMap<(u32, String), Spot>>>,
 }
 
 impl Ledger {
+    /// An empty one. Where bad records are skipped, attempts that failed at one are told apart.
+    pub fn new(skip_bad_records: bool) -> Ledger {
+        let spots = skip_bad_records.then(HashMap::new);
+        Ledger { endings: HashMap::new(), blamed: HashSet::new(), retried: HashSet::new(), spots }
+    }
+
     /// Reads what `snapshot` shows and the ledger does not know yet.
     pub fn read(&mut self, disk: &dyn Disk, root: &Path, snapshot: &Snapshot) -> crate::Result<()> {
         let maps = u32::try_from(snapshot.maps.len()).unwrap_or(u32::MAX);
+        let known = self.endings.len();
         for (_, view) in snapshot.tasks() {
             for claim in &view.failed {
                 self.enter(disk, root, State::Failed, &TaskFile::Held(claim.clone()), maps)?;
@@ -52,7 +65,25 @@ impl Ledger {
             }
             self.retried.insert(name.clone());
         }
+        if self.endings.len() > known {
+            self.excuse();
+        }
         Ok(())
+    }
+
+    /// Attempts that failed at a record which is skipped from now on count no more. (Where no more may be skipped, that is said.)
+    fn excuse(&mut self) {
+        let (blamed, endings) = (&self.blamed, &mut self.endings);
+        for ended in self.spots.iter().flat_map(HashMap::values) {
+            let bad = skip::bad(ended.iter().filter(|((_, name), _)| !blamed.contains(name)).map(|(_, spot)| *spot));
+            for ((_, name), spot) in ended {
+                match endings.get_mut(name) {
+                    Some(ending) if bad.contains(spot) => *ending = Ending::Skipped,
+                    Some(Ending::Error(text)) if bad.len() >= skip::SKIPPED_MAX && !text.ends_with(NO_MORE) => text.push_str(NO_MORE),
+                    Some(_) | None => {}
+                }
+            }
+        }
     }
 
     fn enter(&mut self, disk: &dyn Disk, root: &Path, state: State, file: &TaskFile, maps: u32) -> crate::Result<()> {
@@ -67,6 +98,10 @@ impl Ledger {
             Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::InvalidData => Vec::new(),
             Err(error) => return Err(crate::Error::io("cannot read", root.join(path), error)),
         };
+        if let (Some(spots), Said::FailedAt(spot, _)) = (&mut self.spots, skip::said(state, &name, &bytes)) {
+            let attempt = file.attempt();
+            spots.entry(attempt.task).or_default().insert((attempt.number, name.clone()), spot);
+        }
         self.endings.insert(name.clone(), ending(state, &name, &bytes, maps));
         Ok(())
     }
@@ -75,7 +110,7 @@ impl Ledger {
 fn ending(state: State, name: &str, bytes: &[u8], maps: u32) -> Ending {
     match state {
         State::Failed => match record::own_error(name, bytes) {
-            TaskError::App(text) | TaskError::Input(text) => Ending::Error(text),
+            TaskError::App(text) | TaskError::Input(text) | TaskError::Record(BadRecord { why: text, .. }) => Ending::Error(text),
             TaskError::Damaged(names) => {
                 let known = |name: &String| name.parse().ok().filter(|claim: &ClaimName| claim.attempt.task < TaskId::map(maps));
                 match names.iter().map(known).collect() {
