@@ -1,8 +1,8 @@
 //! Bad records (`--skip-bad-records`): which records of a task are skipped, and where an attempt is, so that this is known also when its process dies.
 //!
 //! The rule: a record at which [`ENOUGH`] attempts failed is bad. An attempt that reports an error names its record; one that was lost, or that got stuck, is
-//! taken to have failed where its note says that it was. The note is one line of the claim's own file, written over in place before each call of the app, from the second
-//! attempt on: the file moves to `expired/` with it, and who writes it dies without a word. It is wiped when the app is done, and a worker that
+//! taken to have failed where its note says that it was. The note is one line of the claim's own file, written over in place before each call of the app, once an earlier attempt has
+//! ended without naming its record (the write costs about a microsecond): the file moves to `expired/` with it, and who writes it dies without a word. It is wiped when the app is done, and a worker that
 //! outlives its claim gives it back, which outvotes the note: so only deaths in mid-record count.
 //!
 //! Everything is read from files in `failed/` and `expired/`, which do not move any more; worker and coordinator come to the same answer by this one rule.
@@ -70,11 +70,20 @@ pub fn bad(spots: impl IntoIterator<Item = Spot>) -> BTreeSet<Spot> {
     bad
 }
 
-/// What a worker learns from the earlier attempts of a task: the bad records, each with the last reason given. `None` where no attempt failed by the app.
-pub fn past(disk: &dyn Disk, root: &Path, task: TaskId) -> Result<Option<BTreeMap<Spot, String>>> {
+/// What a worker learns from the earlier attempts of a task that failed by the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// The bad records, each with the last reason given.
+    pub bad: BTreeMap<Spot, String>,
+    /// One of the attempts ended without naming its record: the next one notes where it is.
+    pub silent: bool,
+}
+
+/// Reads what there is of a task in `failed/` and `expired/`; `None` where no attempt of it failed by the app.
+pub fn past(disk: &dyn Disk, root: &Path, task: TaskId) -> Result<Option<Past>> {
     let fail = |error| Error::io("cannot look for earlier attempts of this task in", root, error);
     let blamed = blamed(disk).map_err(fail)?;
-    let (mut failed, mut ended) = (false, BTreeMap::new());
+    let (mut silent, mut ended) = (false, BTreeMap::new());
     for state in [State::Failed, State::Expired] {
         let listed = fresh::list_surely(disk, state.dir()).map_err(fail)?;
         for entry in listed.into_iter().filter(|entry| entry.is_file && !blamed.contains(&entry.name)) {
@@ -85,15 +94,18 @@ pub fn past(disk: &dyn Disk, root: &Path, task: TaskId) -> Result<Option<BTreeMa
             let bytes = read(disk, &state.path(&file), RECORD_BYTES_MAX).map_err(fail)?;
             match said(state, &entry.name, &bytes) {
                 Said::Nothing => {}
-                Said::Failed => failed = true,
-                Said::FailedAt(spot, why) => _ = ended.insert((file.attempt().number, entry.name), (spot, why)),
+                Said::Failed => silent = true,
+                Said::FailedAt(spot, why) => {
+                    silent |= record::own_spot(&entry.name, &bytes).is_some();
+                    ended.insert((file.attempt().number, entry.name), (spot, why));
+                }
             }
         }
     }
     let bad = bad(ended.values().map(|(spot, _)| *spot));
-    let any = failed || !ended.is_empty();
+    let any = silent || !ended.is_empty();
     let reasons = ended.into_values().filter(|(spot, _)| bad.contains(spot));
-    Ok(any.then(|| reasons.map(|(spot, why)| (spot, why.chars().take(WHY_CHARS_MAX).collect())).collect()))
+    Ok(any.then(|| Past { bad: reasons.map(|(spot, why)| (spot, why.chars().take(WHY_CHARS_MAX).collect())).collect(), silent }))
 }
 
 /// The attempts that retried ends blamed.
@@ -255,14 +267,29 @@ mod tests {
         lost("map-00002.a2@n.1.y", 9);
         assert_eq!(learned(), None, "another task's");
         write(&dir, "failed/map-00001.a1@n.1.x", b"");
-        assert_eq!(learned(), Some(BTreeMap::new()), "care, and nothing known to be bad");
+        let nothing = Some(Past { bad: BTreeMap::new(), silent: true });
+        assert_eq!(learned(), nothing, "care, and nothing known to be bad");
         lost("map-00001.a2@n.1.x", 5);
         lost("map-00001.a3@n.1.y", 6);
         lost("map-00001.a4@n.1.z", 5);
-        assert_eq!(learned().expect("care").into_keys().collect::<Vec<_>>(), [Spot(2, 5)]);
+        assert_eq!(learned().expect("care").bad.into_keys().collect::<Vec<_>>(), [Spot(2, 5)]);
         let forgiven = r#"{"outcome":"failed","at":"","by":"","error":null,"blames":["map-00001.a2@n.1.x","failed"],"outputs":[],
             "counters":{},"attempts":{"done":0,"failed":0,"expired":0},"busy_ms":0}"#;
         write(&dir, "phase/failed.1", forgiven.as_bytes());
-        assert_eq!(learned(), Some(BTreeMap::new()));
+        assert_eq!(learned(), nothing);
+    }
+
+    #[test]
+    fn who_names_its_record_needs_no_note() {
+        let (dir, disk) = job();
+        let place = Place::Record { file: "x".to_owned(), offset: 7 };
+        let error = Event::Error(TaskError::Record(BadRecord { spot: Spot(0, 7), place, why: "long ".repeat(1000) }));
+        for (name, silent) in [("map-00001.a1@n.1.x", false), ("map-00001.a2@n.1.x", true)] {
+            let note = Line::new(name, Event::Reached(silent.then_some(Spot(0, 7)))).to_bytes();
+            write(&dir, &format!("failed/{name}"), &[note, Line::new(name, error.clone()).to_bytes()].concat());
+            let past = past(&disk, dir.path(), TaskId::map(1)).expect("readable").expect("care");
+            assert_eq!(past.silent, silent, "an attempt that was cut off in its record did not name it");
+            assert!(past.bad.values().all(|why| why.chars().count() == WHY_CHARS_MAX), "a reason is cut");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! An attempt as the engine runs it: from a claim's name to a call of the app, and back to what was made.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,13 +8,13 @@ use std::sync::Arc;
 use super::{Tasks, assign};
 use crate::app::Context;
 use crate::control::Control;
-use crate::data::{Failure, FileSum, Made, ShuffleForm, Spot};
+use crate::data::{Failure, FileSum, Made, ShuffleForm};
 use crate::disk::Disk;
 use crate::engine::{AnyApp, Budget, Care, MapWork, ReduceWork, ShuffleInput};
 use crate::ids::{ClaimName, Phase};
 use crate::job::layout::{self, ATTEMPTS, SHUFFLE};
 use crate::job::plan::Read;
-use crate::job::skip::{self, Note};
+use crate::job::skip::{self, Note, Past};
 use crate::job::spec::Ask;
 
 /// Runs attempts of one job by the engine.
@@ -91,7 +90,7 @@ impl Engine {
     }
 
     /// What earlier attempts have learned of bad records; `None` where there is nothing to be careful of.
-    fn past(&self, claim: &ClaimName) -> Result<Option<BTreeMap<Spot, String>>, Failure> {
+    fn past(&self, claim: &ClaimName) -> Result<Option<Past>, Failure> {
         if !self.ask.skip_bad_records || claim.attempt.number == 1 {
             return Ok(None);
         }
@@ -120,8 +119,8 @@ fn input(attempt: &str, file: &FileSum) -> ShuffleInput {
 
 impl Tasks for Engine {
     fn run(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
-        let Some(bad) = self.past(claim)? else { return self.attempt(claim, control, None) };
-        let noting = self.noting(claim);
+        let Some(Past { bad, silent }) = self.past(claim)? else { return self.attempt(claim, control, None) };
+        let noting = if silent { self.noting(claim) } else { Noting::default() };
         let write = |noting: &Noting, spot| {
             if let Some(note) = &mut *noting.borrow_mut() {
                 // A note that cannot be written is a note less: it decides nothing here.
