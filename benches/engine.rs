@@ -160,7 +160,7 @@ impl Work {
                 budget: Budget::new(256 << 20),
                 context: &self.context(TaskId::reduce(partition)),
                 control: &Control::default(),
-            care: None,
+                care: None,
             });
             n_pairs += made.expect("reduced").counters["pairs in"];
         }
