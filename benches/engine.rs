@@ -143,6 +143,7 @@ impl Work {
             sync: false,
             context: &self.context(TaskId::map(0)),
             control: &Control::default(),
+            care: None,
         });
         made.expect("mapped")
     }
@@ -183,6 +184,7 @@ impl Work {
                 budget: Budget::new(256 << 20),
                 context: &self.context(TaskId::reduce(partition)),
                 control: &Control::default(),
+                care: None,
             });
             n_pairs += made.expect("reduced").counters["pairs in"];
         }

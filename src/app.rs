@@ -50,7 +50,8 @@ pub enum Unit {
     /// One line without its newline (and without a carriage return before it).
     Lines,
     /// Many whole lines at a time, their ends included: as many as the reader has in memory, so that an app which goes through bytes faster than
-    /// through lines need not be called for each. The app's answer must not depend on where one block ends and the next begins.
+    /// through lines need not be called for each. The app's answer must not depend on where one block ends and the next begins: where bad records may be
+    /// skipped, further attempts of a failed task are given line by line.
     Blocks,
     /// One whole file; each file is a map task of its own.
     Files,

@@ -61,6 +61,44 @@ pub struct Made {
     pub files: Vec<FileSum>,
     /// Built-in (`records in`, ...) and the app's own.
     pub counters: Counters,
+    /// What was not handed to the app, because it had made attempts fail; as a rule empty, and then not written down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<BadRecord>,
+}
+
+/// One record of a task as two numbers, so that attempts can say that they failed at the same: of a map, which of the job's files and the byte of its
+/// content at which the record begins; of a reduce, the key's [`fingerprint`](crate::partition::fingerprint).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Spot(pub u64, pub u64);
+
+/// The same for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Place {
+    /// A line, or a whole file.
+    Record {
+        /// The file as the user typed it.
+        file: String,
+        /// Its first byte (of the unpacked content where the file is compressed).
+        offset: u64,
+    },
+    /// A key with its values.
+    Key {
+        /// Escaped as in a Rust string; a long one is cut.
+        key: String,
+    },
+}
+
+/// A record that the app could not take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadRecord {
+    /// Which, for comparing.
+    pub spot: Spot,
+    /// Which, for people.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What the app said, or that it took its process along.
+    pub why: String,
 }
 
 /// Named sums, counted once per committed attempt.
@@ -88,8 +126,10 @@ impl fmt::Display for ShuffleForm {
 /// Why an attempt made nothing.
 #[derive(Debug)]
 pub enum Failure {
-    /// The app returned an error or panicked, with its message.
+    /// The app returned an error or panicked, with its message; or what it made is impossible.
     App(String),
+    /// The same, in this very record (its `why` is the message with the place).
+    Record(BadRecord),
     /// An input is missing, unreadable or changed since planning, with the message.
     Input(String),
     /// Shuffle files were missing or failed their checksum in two fresh reads: the map attempts they are of.

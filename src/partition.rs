@@ -6,11 +6,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::Spot;
+
 /// The partition of `key` among `parts` (at least 1): XXH3-64 of the key, scaled to `0..parts` by its high bits.
 #[inline]
 pub fn by_hash(key: &[u8], parts: u32) -> u32 {
     let hash = xxhash_rust::xxh3::xxh3_64(key);
     ((u128::from(hash) * u128::from(parts.max(1))) >> 64) as u32
+}
+
+/// A key's own two numbers among all keys: XXH3-128, which no two keys of a job share.
+pub fn fingerprint(key: &[u8]) -> Spot {
+    let hash = xxhash_rust::xxh3::xxh3_128(key);
+    Spot((hash >> 64) as u64, hash as u64)
 }
 
 /// Ranges of keys, one per partition, in order: a key belongs to the partition whose number is that of the split points not above it.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::Options;
-use crate::data::{Failure, Split};
+use crate::data::{BadRecord, Failure, Split};
 use crate::disk::Disk;
 use crate::disk::real::{self, RealDisk};
 use crate::engine::split::{SplitRule, plan_splits, whole_files};
@@ -113,7 +113,7 @@ fn splits(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<(Vec<Split>, Opti
     let ranges = app.sample_ranges(&whole_files(&files), Path::new("/"), ask.reduces).map_err(|failure| match failure {
         Failure::Input(text) => Error::new(ErrorKind::Input, text),
         Failure::Disk(error) => error,
-        Failure::App(text) => Error::new(ErrorKind::App, text),
+        Failure::App(text) | Failure::Record(BadRecord { why: text, .. }) => Error::new(ErrorKind::App, text),
         Failure::Damaged(_) | Failure::Cancelled => Error::new(ErrorKind::Failed, "interrupted"),
     })?;
     Ok((splits, ranges))

@@ -35,6 +35,9 @@ mod storage;
 /// The commands that look at a job or steer it.
 mod commands;
 
+/// Bad records, skipped.
+mod bad_records;
+
 /// A user's own program has the whole command line.
 mod own_program;
 

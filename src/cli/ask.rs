@@ -56,6 +56,9 @@ pub(super) struct JobArgs {
     /// A task that begins no record for so long has failed
     #[arg(long, default_value = "10m", value_parser = parse_stall, value_name = "TIME")]
     pub stall: Duration,
+    /// Pass over a record that made two attempts of its task fail, also by ending their process; at most 100 a task, told at the end
+    #[arg(long)]
+    pub skip_bad_records: bool,
     /// Where the outputs go [default: JOB/output]
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -84,6 +87,7 @@ pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
         max_errors: job.max_errors,
         max_lost: job.max_lost,
         stall_ms: ms(job.stall),
+        skip_bad_records: job.skip_bad_records,
         output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
     }
 }

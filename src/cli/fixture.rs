@@ -124,7 +124,7 @@ impl Bench {
             Phase::Map => (0..REDUCES).map(|part| self.write(SHUFFLE, &format!("{claim}-{part:05}.json"))).collect(),
             Phase::Reduce => vec![self.write(&format!("{OUTPUT}/{ATTEMPTS}"), &claim.to_string())],
         };
-        Made { files, counters: Counters::from([("records in".to_owned(), 7)]) }
+        Made { files, counters: Counters::from([("records in".to_owned(), 7)]), ..Made::default() }
     }
 
     fn write(&self, dir: &str, name: &str) -> FileSum {
@@ -176,6 +176,7 @@ fn ask() -> Ask {
         max_errors: 2,
         max_lost: 2,
         stall_ms: 1000,
+        skip_bad_records: false,
         output: OUTPUT.to_owned(),
     }
 }

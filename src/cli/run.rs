@@ -11,6 +11,7 @@ use super::progress::Progress;
 use crate::coordinator::serve::{self, News};
 use crate::disk::watch::Watch;
 use crate::engine::AppEntry;
+use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::error::{Error, Result};
 use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::layout::{PHASE, State, WORKERS};
@@ -125,6 +126,19 @@ pub(super) fn exit_of(end: &End) -> ExitCode {
     }
 }
 
+/// `3 bad records`, where something was skipped.
+fn words_of_skipped(end: &End) -> Option<String> {
+    let n = |name| end.counters.get(name).copied().unwrap_or(0);
+    match (n(RECORDS_SKIPPED), n(KEYS_SKIPPED)) {
+        (0, 0) => None,
+        (1, 0) => Some("1 bad record was".to_owned()),
+        (records, 0) => Some(format!("{records} bad records were")),
+        (0, 1) => Some("1 bad key was".to_owned()),
+        (0, keys) => Some(format!("{keys} bad keys were")),
+        (records, keys) => Some(format!("bad records ({records}) and bad keys ({keys}) were")),
+    }
+}
+
 /// How a job ended, in a few lines for people.
 pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) -> String {
     let root = root.display();
@@ -142,6 +156,9 @@ pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) ->
                     "flockwork: {} attempts reported errors and {} were lost or taken back on the way\n",
                     end.attempts.failed, end.attempts.expired
                 );
+            }
+            if let Some(skipped) = words_of_skipped(end) {
+                text += &format!("flockwork: {skipped} skipped; {root}/phase/end lists them\n");
             }
             text
         }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::ask::AppArgs;
 use crate::app::{Options, Unit};
-use crate::data::Failure;
+use crate::data::{BadRecord, Failure};
 use crate::engine::split::{SplitRule, plan_splits};
 use crate::engine::{self, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +28,9 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let ran = app.run_sequential(&whole, args.app.reduces, &mut out);
     match ran {
         Ok(_) => out.flush().map_err(|error| Error::io("cannot write to", "stdout", error))?,
-        Err(Failure::App(text)) => return Err(Error::new(ErrorKind::App, format!("the app `{}` failed: {text}", args.app.app))),
+        Err(Failure::App(text) | Failure::Record(BadRecord { why: text, .. })) => {
+            return Err(Error::new(ErrorKind::App, format!("the app `{}` failed: {text}", args.app.app)));
+        }
         Err(Failure::Input(text)) => return Err(Error::new(ErrorKind::Input, text)),
         Err(Failure::Disk(error)) => return Err(error),
         Err(Failure::Damaged(_) | Failure::Cancelled) => return Err(Error::new(ErrorKind::Failed, "interrupted")),

@@ -9,7 +9,7 @@ use crate::disk::rename::{is_gone, rename};
 use crate::disk::{Flush, Moved, Soon, create};
 use crate::error::{Error, Result};
 use crate::ids::{AttemptId, ClaimName, TaskFile};
-use crate::job::end::{self, Attempts, End, Outcome, OutputSum};
+use crate::job::end::{self, Attempts, End, Outcome, OutputSum, SKIPPED_TOLD_MAX, Skipped};
 use crate::job::layout::{self, State};
 use crate::job::outputs::{self, Published};
 use crate::job::plan::Counted;
@@ -101,6 +101,9 @@ impl Coordinator {
             Ended::Lost | Ended::Retracted => Ending::Lost,
             Ended::GivenBack | Ended::Dropped => Ending::Free,
         };
+        if self.spec.ask.skip_bad_records && why == Ended::Lost {
+            return; // The ledger reads where it was.
+        }
         self.ledger.endings.insert(name.to_owned(), ending);
     }
 
@@ -212,13 +215,15 @@ impl Coordinator {
     }
 
     fn decide(&mut self, snapshot: &Snapshot, decision: Decision, counting: &[ClaimName]) -> Result<()> {
-        let (mut counters, mut busy_ms) = (Counters::new(), 0);
+        let (mut counters, mut skipped, mut busy_ms) = (Counters::new(), Vec::new(), 0);
         for claim in counting {
             if let Some((made, elapsed_ms)) = self.result(claim)? {
                 made.counters.iter().for_each(|(name, n)| *counters.entry(name.clone()).or_default() += n);
+                skipped.extend(made.skipped.into_iter().map(|record| Skipped { attempt: claim.to_string(), record }));
                 busy_ms += elapsed_ms;
             }
         }
+        skipped.truncate(SKIPPED_TOLD_MAX);
         let mut attempts = Attempts::default();
         for (_, view) in snapshot.tasks() {
             attempts.done += view.done.len() as u64;
@@ -227,7 +232,7 @@ impl Coordinator {
         }
         let by = self.name.to_string();
         let Decision { outcome, error, blames, outputs } = decision;
-        let end = End { outcome, at: stamp_utc(), by, error, blames, outputs, counters, attempts, busy_ms };
+        let end = End { outcome, at: stamp_utc(), by, error, blames, outputs, skipped, counters, attempts, busy_ms };
         let decided = end::decide(&*self.disk, &self.root, &end)?;
         self.phase_changed();
         end::name(&*self.disk, &self.root, &decided)

@@ -67,6 +67,7 @@ impl Coordinator {
     /// A coordinator named `name` of the job `spec` at `root`, whose plan has `maps` map tasks.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, name: WorkerName, spec: Spec, maps: u32, log: Log) -> Coordinator {
         let shape = Shape { maps, reduces: spec.ask.reduces };
+        let ledger = Ledger::new(spec.ask.skip_bad_records);
         Coordinator {
             pending_touched: disk.now(),
             disk,
@@ -75,7 +76,7 @@ impl Coordinator {
             spec,
             shape,
             log,
-            ledger: Ledger::default(),
+            ledger,
             results: HashMap::new(),
             hollow: BTreeSet::new(),
             stuck: BTreeMap::new(),

@@ -37,6 +37,8 @@ pub enum Ending {
     Damaged(Vec<ClaimName>),
     /// Its lease was lost, or its result retracted.
     Lost,
+    /// At a record that is skipped since: it counts no more.
+    Skipped,
     /// Given back or dropped: nobody's fault.
     Free,
 }
@@ -146,7 +148,7 @@ fn to_retract(snapshot: &Snapshot, facts: &Facts<'_>) -> BTreeSet<ClaimName> {
     let reports = snapshot.reduces.iter().flat_map(|view| &view.failed);
     let named = reports.filter_map(|claim| match facts.endings.get(&claim.to_string()) {
         Some(Ending::Damaged(names)) => Some(names),
-        Some(Ending::Error(_) | Ending::Lost | Ending::Free) | None => None,
+        Some(Ending::Error(_) | Ending::Lost | Ending::Skipped | Ending::Free) | None => None,
     });
     named.flatten().chain(facts.hollow).filter(|claim| done.contains(claim)).cloned().collect()
 }
@@ -168,7 +170,7 @@ fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Option<Action> {
         let last = errors.iter().max_by_key(|name| attempt_number(name));
         match last.and_then(|name| ending(name)) {
             Some(Ending::Error(text)) => format!("{task} failed {} times, at last with: {text}", errors.len()),
-            Some(Ending::Damaged(_) | Ending::Lost | Ending::Free) | None => return None,
+            Some(Ending::Damaged(_) | Ending::Lost | Ending::Skipped | Ending::Free) | None => return None,
         }
     } else if lost >= facts.max_lost as usize {
         format!("{task} was lost {lost} times without a result: its workers died, or fell silent for a lease, while they worked on it")
@@ -177,7 +179,9 @@ fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Option<Action> {
     } else {
         return None;
     };
-    let blames = counting.into_iter().filter(|name| matches!(facts.endings.get(name), Some(Ending::Error(_) | Ending::Lost))).collect();
+    // Also what was excused: a retried job learns anew which records are bad, for its app may be mended.
+    let is_blamed = |name: &String| matches!(facts.endings.get(name), Some(Ending::Error(_) | Ending::Lost | Ending::Skipped));
+    let blames = counting.into_iter().filter(is_blamed).collect();
     Some(Action::Fail { task, error, blames })
 }
 

@@ -115,6 +115,12 @@ pub trait Disk: Send + Sync {
         self.look(path).map(Soon::Back)
     }
 
+    /// Adds `bytes` behind the end of an existing file, to be written over in place. Not everywhere to be had (`Unsupported`).
+    fn slate(&self, path: &str, bytes: &[u8]) -> io::Result<Box<dyn Slate>> {
+        let _ = (path, bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The whole of a file that does not move any more. Refuses (`InvalidData`) more than `limit` bytes.
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
 
@@ -154,6 +160,12 @@ pub trait Hold: Send {
 
     /// Makes sure that what was appended has arrived, and says so; keeps the file open (and locked).
     fn flush(&mut self, flush: Flush) -> io::Result<()>;
+}
+
+/// A few bytes of a file that are written over again and again, wherever the file is called by now.
+pub trait Slate {
+    /// Writes over what stands at byte `at` of the slate. What was written outlives this process at once, and this machine not before a flush.
+    fn write(&mut self, bytes: &[u8], at: usize) -> io::Result<()>;
 }
 
 /// What became of a rename to a name that only its caller makes.

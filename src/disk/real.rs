@@ -5,6 +5,7 @@
 //! | `list`, `refresh` | opens the directory by path, every time: a kept handle is up to 60 s late; no `stat` per name |
 //! | `draft` | a temporary name with a dot, the umask's permissions (tempfile's own 0600 would shut other users out), `fsync` checked where write errors show only then |
 //! | `open` | write-only: opening for reading would leave a delegation with this machine, and everybody waits 100 s for it when it dies |
+//! | `slate` | write-only as well, and not for appending: that would write behind the end, wherever it is told to write |
 //! | `touch` | `UTIME_NOW`: the server stamps; an explicit time would put this machine's clock on the wire |
 //! | `look` | `statx` with `AT_STATX_FORCE_SYNC`: a plain `stat` is up to 60 s late |
 //! | `try_lock` | `flock`, tried and never waited for; refused, local and broken locks are all to be lived with |
@@ -25,7 +26,7 @@ use rustix::fs::{AtFlags, CWD, OFlags, StatxFlags, Timespec, Timestamps, UTIME_N
 
 use super::patience::{self, Hanging};
 use super::rename::is_gone;
-use super::{Disk, Entry, Flush, Hold, Lock, Look, Soon};
+use super::{Disk, Entry, Flush, Hold, Lock, Look, Slate, Soon};
 
 /// Temporary files begin with this; the dot keeps them out of every listing.
 pub const DRAFT_PREFIX: &str = ".tmp-";
@@ -49,6 +50,14 @@ struct RealHold {
     file: File,
     mount: Mount,
 }
+
+struct RealSlate {
+    file: File,
+    begins: u64,
+}
+
+/// A process that is killed may write half of what it was writing, but not within a page.
+const PAGE_BYTES: u64 = 4096;
 
 impl RealDisk {
     /// The directory `root`, which need not exist yet (then it counts as a network one). Looks at its mount, once.
@@ -136,6 +145,15 @@ impl Disk for RealDisk {
     fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
         let file = OpenOptions::new().append(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
         Ok(Box::new(RealHold { file, mount: self.mount }))
+    }
+
+    fn slate(&self, path: &str, bytes: &[u8]) -> io::Result<Box<dyn Slate>> {
+        let file = OpenOptions::new().write(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
+        let end = file.metadata()?.len();
+        let left = PAGE_BYTES - end % PAGE_BYTES;
+        let filler = if bytes.len() as u64 > left { left } else { 0 };
+        file.write_all_at(&[&vec![b'\n'; filler as usize], bytes].concat(), end)?;
+        Ok(Box::new(RealSlate { file, begins: end + filler }))
     }
 
     fn open_soon(&self, path: &str, limit: Duration) -> io::Result<Soon<Box<dyn Hold>>> {
@@ -247,6 +265,12 @@ impl Hold for RealHold {
 
     fn flush(&mut self, flush: Flush) -> io::Result<()> {
         settle(&self.file, flush, self.mount)
+    }
+}
+
+impl Slate for RealSlate {
+    fn write(&mut self, bytes: &[u8], at: usize) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.begins + at as u64)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine's own counters, by name; the list with their meanings is in [`engine`](super).
 
+pub(super) use super::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use super::reader::Tally;
 use crate::data::Counters;
 

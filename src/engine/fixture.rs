@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::input::{InputFile, resolve};
-use super::{AnyApp, Budget, MapWork, ReduceWork, ShuffleInput};
+use super::{AnyApp, Budget, Care, MapWork, ReduceWork, ShuffleInput};
 use crate::app::Context;
 use crate::control::Control;
 use crate::data::{Counters, Failure, FileSum, Made, Piece, ShuffleForm, Split};
@@ -61,6 +61,7 @@ pub(super) struct Bench<'a> {
     pub form: ShuffleForm,
     pub budget: Budget,
     pub control: &'a Control,
+    pub care: Option<&'a Care>,
 }
 
 impl Bench<'_> {
@@ -82,6 +83,7 @@ impl Bench<'_> {
             sync: number.is_multiple_of(2),
             context: &context,
             control: self.control,
+            care: self.care,
         })
     }
 
@@ -99,6 +101,7 @@ impl Bench<'_> {
             budget: self.budget,
             context: &context,
             control: self.control,
+            care: self.care,
         })
     }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use super::draft::{Draft, Flush};
 use super::emitter::{Emitter, no_partition};
 use super::reader::Reader;
-use super::{MapWork, counters, shuffle_json};
+use super::{MapWork, care, counters, shuffle_json};
 use crate::app::{App, Context, Emit, Record, Unit, Value};
 use crate::data::{Counters, Failure, FileSum, Made, ShuffleForm};
 use crate::partition::RangeTable;
@@ -28,25 +28,36 @@ pub(super) fn run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> 
 fn run_to_run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     let unit = app.unit();
     let mut emitter = Emitter::new(app, work);
-    let tally = Reader::new(work.base, unit, work.control).with_line_bytes_max(line_bytes_max(work)).read(work.split, &mut |record| {
+    let tally = reader(unit, work).read(work.split, &mut |record| {
         let result = super::guard::call(|| app.map(record, &mut emitter));
         match (result, emitter.take_fault()) {
             (Ok(()), None) => Ok(()),
-            (_, Some(Failure::App(text))) | (Err(text), None) => Err(Failure::App(at_record(&text, unit, record))),
+            (Err(text), None) => Err(care::failure_at(&text, unit, record, work.care)),
+            // Also of earlier records, when memory was used up at this one.
+            (_, Some(Failure::App(text))) => Err(Failure::App(at_record(&text, unit, record))),
             (_, Some(failure)) => Err(failure),
         }
     })?;
+    let skipped = care::skipped(work.care);
     let (file, mut counters) = emitter.finish()?;
     counters::add_read(&mut counters, tally);
+    counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
     counters::add(&mut counters, counters::SHUFFLE_BYTES, file.len);
-    Ok(Made { files: vec![file], counters })
+    Ok(Made { files: vec![file], counters, skipped })
 }
 
 fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     let unit = app.unit();
     let mut pairs = Pairs { ranges: work.ranges, ..Pairs::new(app, work.context, work.partitions) };
-    let mut reader = Reader::new(work.base, unit, work.control).with_line_bytes_max(line_bytes_max(work));
-    let tally = reader.read(work.split, &mut |record| map_record(app, unit, record, &mut pairs))?;
+    let tally = reader(unit, work).read(work.split, &mut |record| {
+        let result = super::guard::call(|| app.map(record, &mut pairs));
+        match (result, pairs.fault.take()) {
+            (Ok(()), None) => Ok(()),
+            (Err(text), _) => Err(care::failure_at(&text, unit, record, work.care)),
+            (Ok(()), Some(text)) => Err(Failure::App(at_record(&text, unit, record))),
+        }
+    })?;
+    let skipped = care::skipped(work.care);
     let n_pairs = pairs.n_pairs;
     let (texts, n_shuffled, mut counters) = pairs.finish();
     let mut files = Vec::with_capacity(texts.len());
@@ -60,20 +71,13 @@ fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     counters::add_read(&mut counters, tally);
     let made = [(counters::PAIRS_OUT, n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled), (counters::SHUFFLE_BYTES, shuffle_bytes)];
     counters::add_all(&mut counters, &made);
-    Ok(Made { files, counters })
+    counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
+    Ok(Made { files, counters, skipped })
 }
 
 /// A line may take the memory budget, and what a slot may take beside it for reading.
-fn line_bytes_max(work: &MapWork<'_>) -> usize {
-    work.budget.memory.max(16 << 20)
-}
-
-fn map_record<A: App>(app: &A, unit: Unit, record: Record<'_>, pairs: &mut Pairs<'_, A>) -> Result<(), Failure> {
-    let result = super::guard::call(|| app.map(record, pairs));
-    match (result, pairs.fault.take()) {
-        (Ok(()), None) => Ok(()),
-        (Err(text), _) | (Ok(()), Some(text)) => Err(Failure::App(at_record(&text, unit, record))),
-    }
+fn reader<'a>(unit: Unit, work: &MapWork<'a>) -> Reader<'a> {
+    Reader::new(work.base, unit, work.control).with_line_bytes_max(work.budget.memory.max(16 << 20)).with_care(work.care)
 }
 
 /// An app's message with the place of the record it was about.

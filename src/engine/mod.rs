@@ -1,7 +1,7 @@
 //! The data plane: inputs to splits, splits to shuffle files, shuffle files to output files. It knows no protocol: it is told where to read
 //! and write, and says what it made. Reading order: `input`, `split`, `reader`, `window`, `unpack`, `sample`, `map`, `emitter` (with `table`, `lists` and `pool`, `arena`, `spill`), `run`, `merge`, `reduce`, `reduce_runs`,
 //! `output`, `sequential`; the readable form is `shuffle_json` and `group`. Beneath them `key` and `order` (keys as integers), `budget`, `draft` (a file not yet
-//! visible), `sum` (checksums), `guard` (panics), `counters`.
+//! visible), `sum` (checksums), `guard` (panics), `care` (bad records), `counters`.
 //!
 //! How far combining went is `pairs shuffled` / `pairs out`.
 //!
@@ -17,12 +17,17 @@
 //! | `spills` | map | sorted runs written because the memory was used up; absent where there were none |
 //! | `merge passes` | both | merges before the last one, because of too many runs; absent where there were none |
 //! | `bad blocks` | reduce | blocks of shuffle files that were wrong in a first read and right in a second; absent where there were none |
+//! | `records skipped` | map | lines or files not handed to the app, because attempts had failed at them (see [`care`]); absent where there were none |
+//! | `keys skipped` | reduce | the same of keys with their values |
 //! | `pairs in` | reduce | pairs read from the shuffle files; fewer where further passes have combined them |
 //! | `keys in` | reduce | distinct keys, each one call of the app's reduce |
 //! | `output bytes` | reduce | the output file's length |
 
 mod arena;
 mod budget;
+pub mod care;
+#[cfg(test)]
+mod care_tests;
 mod counters;
 mod draft;
 mod emitter;
@@ -61,6 +66,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use budget::Budget;
+pub use care::Care;
 
 use crate::app::{Context, OptionDoc, Options, Unit};
 use crate::control::Control;
@@ -117,6 +123,8 @@ pub struct MapWork<'a> {
     pub context: &'a Context,
     /// Asked at every record.
     pub control: &'a Control,
+    /// How to go about records that may be bad; `None`: at full speed, nothing is skipped.
+    pub care: Option<&'a Care>,
 }
 
 /// One reduce attempt's orders.
@@ -137,6 +145,8 @@ pub struct ReduceWork<'a> {
     pub context: &'a Context,
     /// Asked at every key.
     pub control: &'a Control,
+    /// How to go about keys that may be bad; `None`: nothing is skipped.
+    pub care: Option<&'a Care>,
 }
 
 /// What one map attempt left for one partition.

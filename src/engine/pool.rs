@@ -223,7 +223,7 @@ fn write(out: &mut [u8], string: &[u8]) -> usize {
 
 #[inline]
 fn link(start: usize, class: usize) -> u32 {
-    (start / CHUNK_BYTES << CLASS_BITS | class) as u32
+    ((start / CHUNK_BYTES) << CLASS_BITS | class) as u32
 }
 
 #[inline]

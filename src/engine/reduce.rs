@@ -13,11 +13,12 @@ use std::path::Path;
 use super::group::Groups;
 use super::output::OutputFile;
 use super::reduce_runs::{self, Inputs, Stop};
-use super::{ReduceWork, ShuffleInput, counters, shuffle_json, sum};
+use super::{ReduceWork, ShuffleInput, care, counters, shuffle_json, sum};
 use crate::app::{App, Output, ValueSource, Values};
 use crate::control::Cancelled;
-use crate::data::{Failure, FileSum, Made, ShuffleForm};
+use crate::data::{BadRecord, Failure, FileSum, Made, ShuffleForm};
 use crate::error::Error;
+use crate::partition::fingerprint;
 
 /// Runs one reduce attempt of `app`.
 pub(super) fn run<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failure> {
@@ -31,9 +32,9 @@ pub(super) fn run<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failur
 fn failure_of(work: &ReduceWork<'_>, stop: Stop) -> Result<Failure, Failure> {
     match stop {
         Stop::Damaged(input) => Ok(Failure::Damaged(reduce_runs::damaged(work, Some(input))?)),
-        Stop::Failure(Failure::App(text)) => {
+        Stop::Failure(failure @ (Failure::App(_) | Failure::Record(_))) => {
             let names = reduce_runs::damaged(work, None)?;
-            Ok(if names.is_empty() { Failure::App(text) } else { Failure::Damaged(names) })
+            Ok(if names.is_empty() { failure } else { Failure::Damaged(names) })
         }
         Stop::Failure(failure) => Ok(failure),
     }
@@ -47,12 +48,14 @@ fn reduce_merged<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Stop> {
     let mut out = Output::new(&mut sink, work.context);
     while inputs.next_key(&mut key) {
         work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
-        n_keys += 1;
         let mut group = inputs.group(&key, work.control);
-        let called = call(app, &key, &mut group, &mut out);
-        // The app saw a key's values end early: whatever it made of that says nothing about the app.
-        group.take_stop().map_or(Ok(()), Err)?;
-        called?;
+        if admits(work, &key) {
+            n_keys += 1;
+            let called = call(app, &key, &mut group, &mut out);
+            // The app saw a key's values end early: whatever it made of that says nothing about the app.
+            group.take_stop().map_or(Ok(()), Err)?;
+            called?;
+        }
         group.finish()?;
         n_pairs += group.n_pairs;
         file.check()?;
@@ -73,6 +76,9 @@ fn reduce_groups<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failure
     let mut out = Output::new(&mut sink, work.context);
     groups.for_each(work.control, |key, group| {
         work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
+        if !admits(work, key) {
+            return Ok(());
+        }
         n_keys += 1;
         let called = call(app, key, group, &mut out);
         // As above: the values ended early.
@@ -83,11 +89,19 @@ fn reduce_groups<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failure
     finish(file, work, n_pairs, n_keys)
 }
 
+/// False if the key is to be passed over.
+#[inline]
+fn admits(work: &ReduceWork<'_>, key: &[u8]) -> bool {
+    work.care.is_none_or(|care| care.admits(fingerprint(key), || care::place_of(key)))
+}
+
 fn finish(file: OutputFile, work: &ReduceWork<'_>, n_pairs: u64, n_keys: u64) -> Result<Made, Failure> {
+    let skipped = care::skipped(work.care);
     let (described, mut counters) = file.finish(&work.output)?;
     let made = [(counters::PAIRS_IN, n_pairs), (counters::KEYS_IN, n_keys), (counters::OUTPUT_BYTES, described.len)];
     counters::add_all(&mut counters, &made);
-    Ok(Made { files: vec![described], counters })
+    counters::add_some(&mut counters, &[(counters::KEYS_SKIPPED, skipped.len() as u64)]);
+    Ok(Made { files: vec![described], counters, skipped })
 }
 
 /// Calls the app for one key; the caller looks first whether the values ended as they should.
@@ -98,15 +112,13 @@ fn call<A: App>(app: &A, key: &[u8], group: &mut dyn ValueSource, out: &mut Outp
         let text = "a value in the shuffle data is none of the app's type; its map and reduce may be of different versions";
         return Err(Failure::App(at_key(text, key)));
     }
-    result.map_err(|text| Failure::App(at_key(&text, key)))
+    result.map_err(|text| Failure::Record(BadRecord { spot: fingerprint(key), place: care::place_of(key), why: at_key(&text, key) }))
 }
 
 /// An app's message with the key it was about.
 #[cold]
 pub(super) fn at_key(text: &str, key: &[u8]) -> String {
-    const SHOWN: usize = 200;
-    let (shown, dots) = if key.len() > SHOWN { (&key[..SHOWN], "…") } else { (key, "") };
-    format!("{text} (in the key `{}{dots}`)", shown.escape_ascii())
+    format!("{text} (in the key `{}`)", care::show_key(key))
 }
 
 fn gather(work: &ReduceWork<'_>) -> Result<Groups, Failure> {

@@ -7,6 +7,7 @@ use super::split::{SplitRule, plan_splits};
 use super::tests::{Count, Naughty, Places, bench, temp, whole};
 use super::*;
 use crate::app::{App, AppResult, Emit, Output, Record, Values};
+use crate::data::BadRecord;
 
 /// The values of each key joined, in order, by a combiner whose totals live on the heap.
 struct Join;
@@ -68,6 +69,7 @@ fn runs<'a>(job: &Bench<'a>, memory: usize, fan_in: usize) -> Bench<'a> {
         partitions: job.partitions,
         form: ShuffleForm::Run,
         budget: Budget { memory, fan_in },
+        care: job.care,
     }
 }
 
@@ -183,7 +185,7 @@ fn what_the_app_says_counts_only_if_all_inputs_are_whole() {
     let file = input_file(dir.path(), "x", b"reduce error\nz\n");
     let job = runs(&bench(&Naughty, dir.path(), &control), 1 << 20, 10);
     let maps = [0, 1].map(|n| job.map(n, &whole(&file)).expect("run"));
-    let Err(Failure::App(text)) = job.reduce(0, &maps) else { panic!("the app fails") };
+    let Err(Failure::Record(BadRecord { why: text, .. })) = job.reduce(0, &maps) else { panic!("the app fails") };
     assert_eq!(text, "bad key (in the key `reduce error`)");
     let path = dir.path().join("shuffle").join(&maps[1].files[0].name);
     let mut bytes = fs::read(&path).expect("there");

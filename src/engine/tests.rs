@@ -106,7 +106,7 @@ pub(super) fn temp() -> tempfile::TempDir {
 }
 
 pub(super) fn bench<'a>(app: &'a dyn AnyApp, dir: &'a Path, control: &'a Control) -> Bench<'a> {
-    Bench { app, dir, partitions: 3, ranges: None, form: ShuffleForm::Json, budget: Budget::new(1 << 20), control }
+    Bench { app, dir, partitions: 3, ranges: None, form: ShuffleForm::Json, budget: Budget::new(1 << 20), control, care: None }
 }
 
 pub(super) fn whole(file: &input::InputFile) -> Split {
@@ -204,7 +204,11 @@ fn what_the_app_says_reaches_the_failure_with_its_place() {
         ("reduce panic", "panicked: 42 (in the key `reduce panic`)"),
     ] {
         let file = input_file(dir.path(), "x", format!("ok\n{line}\n").as_bytes());
-        let Err(Failure::App(text)) = job.run(&[whole(&file)]) else { panic!("{line} fails the attempt") };
+        let text = match job.run(&[whole(&file)]) {
+            Err(Failure::Record(bad)) if line != "nowhere" => bad.why,
+            Err(Failure::App(text)) if line == "nowhere" => text,
+            _ => panic!("{line} fails the attempt"),
+        };
         assert_eq!(text, expected);
         let Err(Failure::App(text)) = job.oracle(std::slice::from_ref(&file)) else { panic!("{line} fails the oracle") };
         assert!(text == expected || line == "nowhere", "the oracle says the same: {text}");

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::status::{Status, Tasks};
+use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::units::{show_size, show_time};
 
 /// Workers told one by one; of more, the quietest.
@@ -81,6 +82,9 @@ impl Status {
         }
         for (name, count) in &end.counters {
             let _ = writeln!(text, "counter  {name}: {count}");
+        }
+        if end.counters.contains_key(RECORDS_SKIPPED) || end.counters.contains_key(KEYS_SKIPPED) {
+            let _ = writeln!(text, "skipped  what is not in the outputs is listed in {}/phase/end", self.job);
         }
     }
 

@@ -5,12 +5,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{PHASE_END, PHASE_FAILED, PHASE_FINISHED};
-use crate::data::Counters;
+use crate::data::{BadRecord, Counters};
 use crate::disk::{Disk, create};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Largest end that is read, in bytes.
 pub const END_BYTES_MAX: u64 = 256 << 20;
+/// Most skipped records that an end lists; the files in `done/` list all.
+pub const SKIPPED_TOLD_MAX: usize = 1000;
 
 /// How the job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub struct End {
     pub blames: Vec<String>,
     /// The outputs in order.
     pub outputs: Vec<OutputSum>,
+    /// Records that the counting attempts skipped, at most [`SKIPPED_TOLD_MAX`]; the counters say how many there were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
     /// Sums over the attempts that count.
     pub counters: Counters,
     /// Attempts by how they ended.
@@ -58,6 +63,16 @@ pub struct OutputSum {
     pub len: u64,
     /// CRC-32 of the whole content.
     pub crc32: u32,
+}
+
+/// A record that is not in the outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The attempt that passed over it.
+    pub attempt: String,
+    /// What, where and why.
+    #[serde(flatten)]
+    pub record: BadRecord,
 }
 
 /// How many attempts there were.

@@ -1,4 +1,4 @@
-//! The protocol: what lies in a job directory, and how it moves. Reading order: `layout`, `record`, `spec`, `plan`, `claim`, `snapshot`, `end`.
+//! The protocol: what lies in a job directory, and how it moves. Reading order: `layout`, `record`, `spec`, `plan`, `claim`, `skip`, `snapshot`, `end`.
 //!
 //! Everything here goes through [`Disk`](crate::disk::Disk), so that the very same code runs on the simulated disk. It never touches input,
 //! shuffle or output *data*: that is the engine's, which in turn knows no protocol.
@@ -11,5 +11,6 @@ pub mod outputs;
 pub mod plan;
 pub mod record;
 pub mod register;
+pub mod skip;
 pub mod snapshot;
 pub mod spec;

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Made;
+use crate::data::{BadRecord, Made, Spot};
 use crate::units::stamp_utc;
 
 /// Largest task file that is read, in bytes: a result lists one file per partition.
@@ -42,6 +42,8 @@ pub enum Event {
         /// The slot's process.
         pid: u32,
     },
+    /// It is at this record now: one line, written over in place (see [`super::skip`]). Nowhere: the app is not at work.
+    Reached(Option<Spot>),
     /// It made this.
     Result {
         /// Files and counters.
@@ -61,6 +63,8 @@ pub enum Event {
 pub enum TaskError {
     /// The app returned an error, panicked, or made no progress.
     App(String),
+    /// The app returned an error or panicked in this very record.
+    Record(BadRecord),
     /// An input is missing, unreadable or changed.
     Input(String),
     /// Shuffle files of these map attempts were missing or wrong in two fresh reads. No error of this task's.
@@ -104,7 +108,7 @@ pub fn parse(bytes: &[u8]) -> Vec<Line> {
 pub fn own_result(name: &str, bytes: &[u8]) -> Option<(Made, u64)> {
     parse(bytes).into_iter().rev().filter(|line| line.by == name).find_map(|line| match line.event {
         Event::Result { made, elapsed_ms } => Some((made, elapsed_ms)),
-        Event::Issued { .. } | Event::Claimed { .. } | Event::Error(_) | Event::Ended(_) => None,
+        Event::Issued { .. } | Event::Claimed { .. } | Event::Reached(_) | Event::Error(_) | Event::Ended(_) => None,
     })
 }
 
@@ -112,16 +116,25 @@ pub fn own_result(name: &str, bytes: &[u8]) -> Option<(Made, u64)> {
 pub fn own_error(name: &str, bytes: &[u8]) -> TaskError {
     let own = parse(bytes).into_iter().rev().filter(|line| line.by == name).find_map(|line| match line.event {
         Event::Error(error) => Some(error),
-        Event::Issued { .. } | Event::Claimed { .. } | Event::Result { .. } | Event::Ended(_) => None,
+        Event::Issued { .. } | Event::Claimed { .. } | Event::Reached(_) | Event::Result { .. } | Event::Ended(_) => None,
     });
     own.unwrap_or_else(|| TaskError::App("the file says no error of its own (damaged by hand or by the disk)".to_owned()))
+}
+
+/// The record at which the attempt of this file was when it was last heard of.
+pub fn own_spot(name: &str, bytes: &[u8]) -> Option<Spot> {
+    let own = parse(bytes).into_iter().rev().filter(|line| line.by == name).find_map(|line| match line.event {
+        Event::Reached(spot) => Some(spot),
+        Event::Issued { .. } | Event::Claimed { .. } | Event::Result { .. } | Event::Error(_) | Event::Ended(_) => None,
+    });
+    own.flatten()
 }
 
 /// Why `expired/NAME` lies there: its last line that says so. Without one: a claim was lost, an unclaimed copy was dropped.
 pub fn why_ended(name: &str, bytes: &[u8]) -> Ended {
     let last = parse(bytes).into_iter().rev().find_map(|line| match line.event {
         Event::Ended(ended) => Some(ended),
-        Event::Issued { .. } | Event::Claimed { .. } | Event::Result { .. } | Event::Error(_) => None,
+        Event::Issued { .. } | Event::Claimed { .. } | Event::Reached(_) | Event::Result { .. } | Event::Error(_) => None,
     });
     last.unwrap_or(if name.contains('@') { Ended::Lost } else { Ended::Dropped })
 }

@@ -61,6 +61,9 @@ pub struct Ask {
     pub max_lost: u32,
     /// No record begun for this long is an error of the task, in milliseconds.
     pub stall_ms: u64,
+    /// A record that made two attempts fail is skipped.
+    #[serde(default)]
+    pub skip_bad_records: bool,
     /// Where the outputs go: `output`, or an absolute path.
     pub output: String,
 }

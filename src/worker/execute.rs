@@ -1,6 +1,8 @@
 //! An attempt as the engine runs it: from a claim's name to a call of the app, and back to what was made.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Tasks, assign};
@@ -8,10 +10,11 @@ use crate::app::Context;
 use crate::control::Control;
 use crate::data::{Failure, FileSum, Made, ShuffleForm};
 use crate::disk::Disk;
-use crate::engine::{AnyApp, Budget, MapWork, ReduceWork, ShuffleInput};
+use crate::engine::{AnyApp, Budget, Care, MapWork, ReduceWork, ShuffleInput};
 use crate::ids::{ClaimName, Phase};
 use crate::job::layout::{self, ATTEMPTS, SHUFFLE};
 use crate::job::plan::Read;
+use crate::job::skip::{self, Note, Past};
 use crate::job::spec::Ask;
 
 /// Runs attempts of one job by the engine.
@@ -21,15 +24,20 @@ pub struct Engine {
     ask: Ask,
     app: Box<dyn AnyApp>,
     plan: Option<Read>,
+    /// That of a claim whose attempt met a full disk, and is tried again.
+    note: Option<(ClaimName, Noting)>,
 }
+
+/// Shared with the engine; without a note the attempt is as good, only less is known should it die.
+type Noting = Rc<RefCell<Option<Note>>>;
 
 impl Engine {
     /// For the job `ask` at `root`, with the app it names.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, ask: Ask, app: Box<dyn AnyApp>) -> Engine {
-        Engine { disk, root, ask, app, plan: None }
+        Engine { disk, root, ask, app, plan: None, note: None }
     }
 
-    fn run_map(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
+    fn run_map(&mut self, claim: &ClaimName, control: &Control, care: Option<&Care>) -> Result<Made, Failure> {
         let split = assign::split(&*self.disk, &self.root, claim.attempt.task.number, &mut self.plan).map_err(Failure::Disk)?;
         let ranges = assign::ranges(self.plan.as_ref());
         let work = MapWork {
@@ -44,11 +52,12 @@ impl Engine {
             sync: self.disk.is_network(),
             context: &self.context(claim),
             control,
+            care,
         };
         self.app.run_map(&work)
     }
 
-    fn run_reduce(&self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
+    fn run_reduce(&self, claim: &ClaimName, control: &Control, care: Option<&Care>) -> Result<Made, Failure> {
         let partition = claim.attempt.task.number;
         let mut planned = assign::shuffle_inputs(&*self.disk, &self.root, partition).map_err(Failure::Disk)?;
         loop {
@@ -62,6 +71,7 @@ impl Engine {
                 budget: Budget::new(self.ask.memory_bytes),
                 context: &self.context(claim),
                 control,
+                care,
             };
             let ran = self.app.run_reduce(&work);
             let Err(Failure::Damaged(damaged)) = &ran else { return ran };
@@ -69,6 +79,28 @@ impl Engine {
             if replaced < damaged.len() {
                 return ran;
             }
+        }
+    }
+
+    fn attempt(&mut self, claim: &ClaimName, control: &Control, care: Option<&Care>) -> Result<Made, Failure> {
+        match claim.attempt.task.phase {
+            Phase::Map => self.run_map(claim, control, care),
+            Phase::Reduce => self.run_reduce(claim, control, care),
+        }
+    }
+
+    /// What earlier attempts have learned of bad records; `None` where there is nothing to be careful of.
+    fn past(&self, claim: &ClaimName) -> Result<Option<Past>, Failure> {
+        if !self.ask.skip_bad_records || claim.attempt.number == 1 {
+            return Ok(None);
+        }
+        skip::past(&*self.disk, &self.root, claim.attempt.task).map_err(Failure::Disk)
+    }
+
+    fn noting(&mut self, claim: &ClaimName) -> Noting {
+        match self.note.take() {
+            Some((name, note)) if name == *claim => note,
+            Some(_) | None => Rc::new(RefCell::new(Note::begin(&*self.disk, claim).ok())),
         }
     }
 
@@ -87,10 +119,22 @@ fn input(attempt: &str, file: &FileSum) -> ShuffleInput {
 
 impl Tasks for Engine {
     fn run(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
-        match claim.attempt.task.phase {
-            Phase::Map => self.run_map(claim, control),
-            Phase::Reduce => self.run_reduce(claim, control),
+        let Some(Past { bad, silent }) = self.past(claim)? else { return self.attempt(claim, control, None) };
+        let noting = if silent { self.noting(claim) } else { Noting::default() };
+        let write = |noting: &Noting, spot| {
+            if let Some(note) = &mut *noting.borrow_mut() {
+                // A note that cannot be written is a note less: it decides nothing here.
+                let _ = note.write(spot);
+            }
+        };
+        let noted = Rc::clone(&noting);
+        let care = Care::new(bad, move |spot| write(&noted, spot));
+        let ran = self.attempt(claim, control, Some(&care));
+        write(&noting, None);
+        if matches!(&ran, Err(Failure::Disk(error)) if error.is_no_room()) {
+            self.note = Some((claim.clone(), noting));
         }
+        ran
     }
 
     fn discard(&mut self, claim: &ClaimName) {

@@ -345,6 +345,7 @@ fn verb(disk: &dyn Disk, claim: Claim, ran: &Result<Made, Failure>) -> Result<Co
         Ok(made) => claim.commit(disk, made),
         Err(Failure::Cancelled) => claim.give_back(disk),
         Err(Failure::App(text)) => claim.fail(disk, TaskError::App(text.clone())),
+        Err(Failure::Record(bad)) => claim.fail(disk, TaskError::Record(bad.clone())),
         Err(Failure::Input(text)) => claim.fail(disk, TaskError::Input(text.clone())),
         Err(Failure::Damaged(names)) => claim.fail(disk, TaskError::Damaged(names.clone())),
         Err(Failure::Disk(error)) => claim.fail(disk, TaskError::App(error.to_string())),

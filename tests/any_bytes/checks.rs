@@ -183,6 +183,7 @@ fn reduce_all(dir: &Path, file: &FileSum, bytes: &[u8]) -> Vec<u32> {
             form: ShuffleForm::Run,
             budget: Budget::new(1 << 20),
             context: &Context { job_dir: dir.to_owned(), attempt: TaskId::reduce(*partition).attempt(1) },
+            care: None,
             control: &Control::default(),
         });
         match made {

@@ -55,6 +55,7 @@ pub fn spec(size: Size) -> Spec {
         max_errors: 4,
         max_lost: 16,
         stall_ms: 600_000,
+        skip_bad_records: false,
         output: "output".to_owned(),
     };
     Spec { format: FORMAT, id: "bench".to_owned(), submitted: String::new(), cwd: String::new(), ask }
@@ -119,7 +120,7 @@ pub fn map_files(claim: &ClaimName, text: &str, reduces: u32) -> (Made, Vec<Vec<
     let contents: Vec<Vec<u8>> = (0..reduces).map(|of| counted_words(text, of, reduces).into_bytes()).collect();
     let names = (0..reduces).map(|of| layout::shuffle_json(claim, of).split_off("shuffle/".len()));
     let files = names.zip(&contents).map(|(name, bytes)| sum(&name, bytes)).collect();
-    (Made { files, counters: Counters::from([("words".to_owned(), text.split(' ').count() as u64)]) }, contents)
+    (Made { files, counters: Counters::from([("words".to_owned(), text.split(' ').count() as u64)]), ..Made::default() }, contents)
 }
 
 /// The same for map task `task` of the bench.
@@ -178,7 +179,7 @@ impl Mini {
                 let path = format!("output/.attempts/{claim}");
                 self.write("output/.attempts", &path, output.as_bytes())?;
                 let counters = Counters::from([("lines".to_owned(), output.lines().count() as u64)]);
-                return Ok(Made { files: vec![sum(&claim.to_string(), output.as_bytes())], counters });
+                return Ok(Made { files: vec![sum(&claim.to_string(), output.as_bytes())], counters, ..Made::default() });
             }
             let replaced = assign::replace_retracted(&*self.disk, root(), of, &mut planned, &damaged).map_err(Failure::Disk)?;
             if replaced < damaged.len() {

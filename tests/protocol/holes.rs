@@ -109,6 +109,7 @@ fn an_end(outcome: Outcome) -> End {
         error: None,
         blames: Vec::new(),
         outputs: Vec::new(),
+        skipped: Vec::new(),
         counters: Counters::new(),
         attempts: Attempts::default(),
         busy_ms: 0,
@@ -149,7 +150,7 @@ fn published_by(publish: fn(&SimClient, &[(ClaimName, Made)]) -> String) -> Resu
     for name in names {
         state = state.with_file(&format!("output/.attempts/{name}"), name.as_bytes());
         let file = flockwork::data::FileSum { name: name.to_owned(), len: name.len() as u64, crc32: 0, sections: 1 };
-        done.push((name.parse().expect("a claim's name"), Made { files: vec![file], counters: Counters::new() }));
+        done.push((name.parse().expect("a claim's name"), Made { files: vec![file], ..Made::default() }));
     }
     let reversed: Vec<_> = done.iter().rev().cloned().collect();
     let actors = [done, reversed].map(|done| actor(move |client| publish(client, &done)));
