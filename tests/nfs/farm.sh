@@ -43,6 +43,7 @@ text() { # FILES LINES
       }
     }' > "$SERVER/in/$n.txt"
   done
+  sync -f $SERVER
 }
 
 # What the job must come to: by the same program without a directory, on the server's own disk.
@@ -72,12 +73,15 @@ ends() { # NAME STATUS
 }
 says() { grep -q -e "$2" "$LAB/vm/$1.log"; } # NAME WORDS
 
-# signal SIGNAL CLAIM: the slot that holds it and the worker above the slot.
+# signal SIGNAL CLAIMS...: the slots that hold them and the workers above these slots, of one client.
 signal() {
-  local holder=${2#*@} host pid above
-  host=${holder%%.*} pid=${holder#*.} pid=${pid%%.*}
-  above=$(beside "$host" sh -c "while read -r key value; do [ \$key != PPid: ] || echo \$value; done < /proc/$pid/status")
-  beside "$host" kill "-$1" "$above" "$pid" || [ "$1" = KILL ]
+  local claim holder host pids=
+  for claim in "${@:2}"; do
+    holder=${claim#*@} host=${holder%%.*} holder=${holder#*.}
+    pids+=" ${holder%%.*}"
+  done
+  # (the slots of a killed worker die with it)
+  beside "$host" sh -c "kill -$1 \$(ps -o ppid= -p "$(tr " " , <<< "${pids# }")" | sort -u) && kill -$1$pids 2> /dev/null || [ $1 = KILL ]"
 }
 
 # --- What lies where.

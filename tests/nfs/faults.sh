@@ -37,6 +37,11 @@ add_client() { # NUMBER
   ip addr add "10.77.$n.1/24" dev "cable$n"
   ip link set "cable$n" up
   beside "node$n" sh -c "echo node$n > /proc/sys/kernel/hostname && ip link set lo up && ip addr add 10.77.$n.2/24 dev eth0 && ip link set eth0 up"
+  # What a server mounts is not in its clients' view, or it could not be unmounted.
+  beside "node$n" umount $SERVER
+  # Every machine has booted at some time of its own.
+  cat /proc/sys/kernel/random/uuid > "$LAB/nodes/boot$n"
+  beside "node$n" mount --bind "$LAB/nodes/boot$n" /proc/sys/kernel/random/boot_id
   if is_version_3; then
     from=$SERVER
     if has_locks; then
@@ -47,6 +52,12 @@ add_client() { # NUMBER
     fi
   fi
   beside "node$n" mount -t nfs -o "$options" "10.77.$n.1:$from" $SHARE
+}
+
+# Every packet takes so long on its way, both ways: more is under way when something happens.
+delay() { # NODE TIME
+  tc qdisc add dev "cable${1#node}" root netem delay "$2"
+  beside "$1" tc qdisc add dev eth0 root netem delay "$2"
 }
 
 # Every packet is dropped without a word, both ways.

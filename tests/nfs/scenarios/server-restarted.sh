@@ -3,10 +3,11 @@
 # long: every/orderly every/crash
 text 6 60
 want $FLOCKWORK sequential wc in -r 5
-on node1 $FLOCKWORK submit wc in -r 5 --split-lines 2 --job job
+on node1 $FLOCKWORK submit wc in -r 5 --split-lines 3 --job job
+for n in 1 2; do delay node$n 2ms; done
 for n in 1 2; do start worker$n node$n $FLOCKWORK worker job --slots 2; done
 start boss node1 $FLOCKWORK coordinator job
-for count in 20 60; do
+for count in 15 50; do
   wait_for 90 there_are done $count map-
   case $ARGUMENT in
     orderly) stop_server; start_server ;;

@@ -7,7 +7,7 @@ start victim node2 $GATED worker job --slots 2
 wait_for 30 there_are claimed 2 @node2
 claims=$(names claimed)
 sleep 3 # The coordinator has looked at its locks, and it has beaten.
-for claim in $claims; do signal KILL "$claim"; done
+signal KILL $claims
 beats=$(last_beats $claims)
 if has_locks; then taken_back 0 9 $beats; else taken_back 9.9 15 $beats; fi
 start heir node1 $GATED worker job --slots 2

@@ -6,13 +6,14 @@ start boss node1 $GATED coordinator job
 start sleeper node2 $GATED worker job --slots 2
 wait_for 30 there_are claimed 2 @node2
 claims=$(names claimed)
-for claim in $claims; do signal STOP "$claim"; done
+sleep 3 # Its first heartbeats have come, and with them what its kernel had not written yet.
+signal STOP $claims
 sleep 0.5 # A heartbeat that was on its way has come.
 taken_back 9.9 15 $(last_beats $claims)
 start heir node1 $GATED worker job --slots 2
 open_gate map
 wait_for 30 there_are done 8 map-
-for claim in $claims; do signal CONT "$claim"; done
+signal CONT $claims
 # It finds the gate open, ends what it held, and cannot commit it; then it works on.
 superseded() { [ "$(grep -h '"superseded"' $JOB/log/* | grep -c @node2)" = 2 ]; }
 wait_for 30 superseded
