@@ -80,7 +80,8 @@ signal() {
     holder=${claim#*@} host=${holder%%.*} holder=${holder#*.}
     pids+=" ${holder%%.*}"
   done
-  # (the slots of a killed worker die with it)
+  # (the slots of a killed worker die with it, and nsenter stops with what it has started)
+  [ "$1" != CONT ] || kill -CONT $(pgrep -x nsenter)
   beside "$host" sh -c "kill -$1 \$(ps -o ppid= -p "$(tr " " , <<< "${pids# }")" | sort -u) && kill -$1$pids 2> /dev/null || [ $1 = KILL ]"
 }
 
