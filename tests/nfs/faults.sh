@@ -85,6 +85,12 @@ start_server() {
 
 stop_server() { rpc.nfsd 0; }
 
+# As after a cut that was longer than the server's patience: it knows nothing any more of what NFS 4 clients have opened and locked.
+forget_clients() {
+  local client
+  for client in /proc/fs/nfsd/clients/*/ctl; do echo expire > "$client"; done
+}
+
 # A power cut. No packet of the dying server leaves it, so nobody is told; what it had not written to its disk is lost; then it comes back.
 crash_server() {
   local n tcp=/proc/sys/net/ipv4
