@@ -34,7 +34,7 @@ pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// This run of this machine's kernel: two processes that say the same share their locks. `None` where it cannot be told.
+/// This run of this machine's kernel: two processes that say the same share the locks of a mount that both use. `None` where it cannot be told.
 pub fn boot() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }

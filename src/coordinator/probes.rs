@@ -2,7 +2,7 @@
 //!
 //! A worker holds a lock on its `workers/` file for life. A prober that has *itself* found that lock taken, and then finds it free, knows that the
 //! process is gone: at once on its own host; elsewhere only after two missed beats, because a restarted NFSv3 server forgets locks. Where locks are
-//! local or broken the lock is never found taken, and nothing is concluded. A worker of the prober's own kernel whose lock is free at the first probe died
+//! local or broken the lock is never found taken, and nothing is concluded. A worker of the prober's own kernel and mount whose lock is free at the first probe died
 //! before anybody looked, if its file says that it was locked: the file was, before it had a name. A lock taken by the probe itself is let go at once; the worker took
 //! its own before the file had a name, so it cannot be disturbed. Cost: OPEN, LOCK, CLOSE per probe.
 
@@ -65,9 +65,11 @@ impl Probes {
     }
 }
 
-/// True if the free lock of a worker never probed before was once taken, by a process of this very kernel.
+/// True if the free lock of a worker never probed before was once taken, by a process of this very kernel on this very mount: two containers may have
+/// mounted a share each for themselves, with locks that are local to each.
 fn died_young(disk: &dyn Disk, worker: &WorkerName) -> bool {
     let boot = here::boot();
-    let about = Presence::last_words(disk, worker);
-    about.is_some_and(|about| about.lock == "taken" && about.boot.is_some() && about.boot == boot)
+    let device = disk.look(&layout::worker(worker)).ok().map(|look| look.inode.0);
+    let about = Presence::last_words(disk, worker).filter(|about| about.boot.is_some() && about.device.is_some());
+    about.is_some_and(|about| about.lock == "taken" && about.boot == boot && about.device == device)
 }

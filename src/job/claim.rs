@@ -15,7 +15,8 @@ use super::layout::{self, State};
 use super::record::{Ended, Event, Line, TaskError};
 use crate::data::Made;
 use crate::disk::rename::{is_gone, rename};
-use crate::disk::{Disk, Flush, Hold, Lock, Moved};
+use crate::disk::{Disk, Flush, Hold, Lock, Moved, fresh};
+use crate::error::is_no_room;
 use crate::ids::{AttemptId, ClaimName, TaskFile, WorkerName};
 
 /// One worker incarnation's memory of what it has held: it never holds a `T.an` twice (names are used once).
@@ -172,13 +173,30 @@ impl Claim {
     }
 
     fn end(mut self, disk: &dyn Disk, event: Event, to: State) -> Result<Commit, Refusal> {
-        if let Err(error) = self.say(event) {
+        if let Err(error) = self.say(event)
+            && (is_no_room(&error) || self.reopen(disk))
+        {
             return Err(Box::new((self, error)));
         }
+        // (a claim that could not be opened again is gone, and the rename tells by whom)
         match rename(disk, &self.path(), &layout::held(to, &self.name)) {
             Ok(Moved::Here) => Ok(Commit::Done),
             Ok(Moved::Gone) => Ok(Commit::Superseded),
             Err(error) => Err(Box::new((self, error))),
+        }
+    }
+
+    /// Problem: a server that has forgotten what this machine had locked (after a cut longer than its patience) answers every further write by that
+    /// open file with EIO, for ever, while touches by path go on as if nothing had happened. Workaround: the file is opened anew, and told all again.
+    /// False if it is gone.
+    fn reopen(&mut self, disk: &dyn Disk) -> bool {
+        match disk.open(&self.path()) {
+            Ok(hold) => {
+                let _ = hold.try_lock();
+                (self.hold, self.said, self.torn) = (hold, None, true);
+                true
+            }
+            Err(error) => !is_gone(&error) || fresh::is_there(disk, &self.path()).unwrap_or(true),
         }
     }
 

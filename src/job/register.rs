@@ -31,6 +31,8 @@ pub struct About {
     pub lock: String,
     /// Which run of which kernel it is a process of; see [`crate::here::boot`].
     pub boot: Option<String>,
+    /// The device this file is on as its worker sees it: one kernel may have mounted a share twice, and then no lock need pass from one to the other.
+    pub device: Option<u64>,
     /// When it started, by its own clock; for people.
     pub since: String,
 }
@@ -63,6 +65,7 @@ impl Presence {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             lock: lock.to_owned(),
             boot: crate::here::boot(),
+            device: hold.inode().ok().map(|(device, _)| device),
             since: crate::units::stamp_utc(),
         };
         hold.append(&line(&about))?;

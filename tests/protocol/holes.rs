@@ -307,6 +307,43 @@ fn a_name_whose_claim_ended_in_an_error_is_never_claimed_again() {
     bench::check_always(&disk.state()).expect("no name is made twice");
 }
 
+/// From now on every write by the first file that is written to fails: a server that has forgotten a client's locks answers so for ever.
+fn forget_the_next_written(disk: &SimDisk) {
+    let forgotten = std::cell::Cell::new(None);
+    let is_forgotten = move |_: &str, op: &Op| match op {
+        Op::Append { hold, .. } | Op::Flush { hold } => {
+            forgotten.set(forgotten.get().or(Some(*hold)));
+            forgotten.get() == Some(*hold)
+        }
+        _ => false,
+    };
+    disk.inject(u64::MAX, is_forgotten, What::Fail(ErrorKind::Other));
+}
+
+#[test]
+fn a_claim_whose_open_file_the_server_has_forgotten_is_committed_by_another() {
+    let disk = SimDisk::holding(scene(1, 1));
+    let client = disk.client("worker");
+    let claim = claim(&client, &mut Claimer::new(bench::name("w", 1)));
+    let name = claim.name().to_string();
+    forget_the_next_written(&disk);
+    let Err(refusal) = claim.commit(&client, &Made::default()) else { panic!("the write fails") };
+    assert!(matches!(refusal.0.commit(&client, &Made::default()), Ok(Commit::Done)), "the second try writes by an open file of its own");
+    let bytes = client.read(&format!("done/{name}"), 1 << 20).expect("committed");
+    assert!(flockwork::job::record::own_result(&name, &bytes).is_some(), "with its result");
+}
+
+#[test]
+fn a_claim_that_was_taken_while_its_open_file_was_forgotten_is_superseded_at_once() {
+    let disk = SimDisk::holding(scene(1, 1));
+    let client = disk.client("worker");
+    let claim = claim(&client, &mut Claimer::new(bench::name("w", 1)));
+    let (from, to) = (claim.path(), format!("expired/{}", claim.name()));
+    disk.client("boss").rename(&from, &to).expect("taken back");
+    forget_the_next_written(&disk);
+    assert!(matches!(claim.commit(&client, &Made::default()), Ok(Commit::Superseded)), "or its worker would try for ever");
+}
+
 #[test]
 fn a_plan_that_was_looked_for_too_early_is_found_all_the_same() {
     let disk = SimDisk::holding(DiskState::new().with_dir("phase"));

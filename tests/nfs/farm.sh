@@ -1,0 +1,136 @@
+# The words of the scenarios: inputs, jobs, programs, gates, and what must be true. Sourced by `guest`.
+# shellcheck shell=bash
+
+# Everybody's files are watched on the server itself: no client's cache lies between, and nothing is asked over the wire.
+JOB=$SERVER/job
+FLOCKWORK=$LAB/stage/flockwork
+GATED=$LAB/stage/gated_words
+declare -A PROGRAMS
+
+scenario() {
+  set -eEuo pipefail
+  trap 'echo "FAILED: line $LINENO of ${BASH_SOURCE[0]}: $BASH_COMMAND" >&2' ERR
+  # shellcheck disable=SC1090
+  . "$LAB/stage/scenarios/$SCENARIO.sh"
+}
+
+say() { echo "[$(cut -d' ' -f1 /proc/uptime)] $*"; }
+fail() { say "FAILED: $*"; exit 1; }
+note() { say "$*"; echo "$*" >> "$LAB/vm/note"; }
+
+# wait_for SECONDS COMMAND...: until it succeeds.
+wait_for() {
+  local until=$((SECONDS + $1))
+  until "${@:2}"; do
+    [ $SECONDS -lt $until ] || fail "waited $1 s in vain for: ${*:2}"
+    sleep 0.1
+  done
+}
+
+# --- Inputs: the same on every machine, from a small generator of random numbers.
+text() { # FILES LINES
+  mkdir -p $SERVER/in
+  local n
+  for n in $(seq "$1"); do
+    awk -v seed="$n" -v lines="$2" 'BEGIN {
+      x = seed * 7919
+      for (line = 0; line < lines; line++) {
+        for (word = 0; word < 8; word++) {
+          x = (x * 16807) % 2147483647; k = x % 500
+          printf "%s%c%c%c", word ? " " : "", 97 + k % 26, 97 + int(k / 26), 97 + k % 7
+        }
+        print ""
+      }
+    }' > "$SERVER/in/$n.txt"
+  done
+  sync -f $SERVER
+}
+
+# What the job must come to: by the same program without a directory, on the server's own disk.
+want() { (cd $SERVER && "$@" > $LAB/want) && [ -s $LAB/want ] || fail "no expected output"; }
+
+# A job of eight tasks or more that stay in mid-task for as long as their gate is shut, and what it must come to.
+gated_job() {
+  text 8 20
+  want $GATED sequential gated-words in -r 6
+  shut map
+  shut reduce
+  on node1 $GATED submit gated-words in -r 6 --job job -o gate=$LAB/gates
+}
+shut() { : > "$LAB/gates/$1"; }
+open_gate() { rm "$LAB/gates/$1"; }
+
+# --- Programs.
+# start NAME NODE PROGRAM ARGUMENTS...: in the background; its words go to NAME.log.
+start() {
+  on "$2" "${@:3}" > "$LAB/vm/$1.log" 2>&1 &
+  PROGRAMS[$1]=$!
+}
+ends() { # NAME STATUS
+  local status=0
+  wait "${PROGRAMS[$1]}" || status=$?
+  [ $status = "$2" ] || fail "$1 ended with $status, not $2: $(tail -3 "$LAB/vm/$1.log")"
+}
+says() { grep -q -e "$2" "$LAB/vm/$1.log"; } # NAME WORDS
+
+# signal SIGNAL CLAIMS...: the slots that hold them and the workers above these slots, of one client.
+signal() {
+  local claim holder host pids=
+  for claim in "${@:2}"; do
+    holder=${claim#*@} host=${holder%%.*} holder=${holder#*.}
+    pids+=" ${holder%%.*}"
+  done
+  # (the slots of a killed worker die with it, and nsenter stops with what it has started)
+  [ "$1" != CONT ] || kill -CONT $(pgrep -x nsenter)
+  beside "$host" sh -c "kill -$1 \$(ps -o ppid= -p "$(tr " " , <<< "${pids# }")" | sort -u) && kill -$1$pids 2> /dev/null || [ $1 = KILL ]"
+}
+
+# --- What lies where.
+names() { ls "$JOB/$1" 2> /dev/null | { grep -e "${2-.}" || true; }; } # FOLDER [PATTERN]
+number_of() { names "$@" | wc -l; }
+there_are() { [ "$(number_of "$1" "$3")" -ge "$2" ]; } # FOLDER NUMBER PATTERN
+all_lie_in() { # FOLDER NAMES...
+  local name
+  for name in "${@:2}"; do [ -e "$JOB/$1/$name" ] || return 1; done
+}
+ended() { [ -e "$JOB/phase/finished" ] || [ -e "$JOB/phase/failed" ]; }
+beat_of() { stat -c %.3Y "$JOB/claimed/$1"; }  # CLAIM: its last heartbeat, by the server's clock
+moved_at() { stat -c %.3Z "$JOB/$1/$2"; }      # FOLDER CLAIM: when it came there, by the same clock
+less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'; }
+minus() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", a - b }'; }
+
+# --- What must be true.
+nothing_expired() { [ "$(number_of expired)" = 0 ] || fail "in expired/: $(names expired)"; }
+
+# taken_back FROM TO CLAIM=BEAT...: waits until all have expired; each so many seconds after its last beat, by the server's clock.
+taken_back() {
+  local from=$1 to=$2 pair claim waited all=
+  for pair in "${@:3}"; do
+    claim=${pair%=*}
+    wait_for 60 all_lie_in expired "$claim"
+    waited=$(minus "$(moved_at expired "$claim")" "${pair#*=}")
+    all+=" $waited"
+    ! less "$waited" "$from" || fail "$claim was taken back too early, $waited s after its last beat"
+    less "$waited" "$to" || fail "$claim was taken back too late, $waited s after its last beat"
+  done
+  note "taken back$all s after the last beat"
+}
+last_beats() { # CLAIMS...
+  local claim
+  for claim in "$@"; do echo "$claim=$(beat_of "$claim")"; done
+}
+beaten_since() { # CLAIM=BEAT...
+  local pair
+  for pair in "$@"; do less "${pair#*=}" "$(beat_of "${pair%=*}")" || return 1; done
+}
+
+# The job has come to what was expected, once, and every client that is asked sees nothing wrong.
+right() { # NODES...
+  ended || fail "the job has not ended"
+  cat $JOB/output/mr-out-* | cmp - $LAB/want || fail "the output is wrong on the server"
+  local node
+  for node in "$@"; do
+    on "$node" $FLOCKWORK cat job | cmp - $LAB/want || fail "the output is wrong on $node"
+    on "$node" $FLOCKWORK verify job || fail "$node finds faults"
+  done
+}

@@ -1,0 +1,35 @@
+# A client cut off for less than a lease loses nothing; for longer, its tasks go to others, and when it is back it is fenced and works on.
+# ci: 4.2/5 4.2/15
+# long: every/5 every/15 4.2/120 4.0/120 3/120
+gated_job
+start boss node1 $GATED coordinator job
+start near node1 $GATED worker job --slots 2
+start far node2 $GATED worker job --slots 2
+wait_for 30 there_are claimed 2 @node1
+wait_for 30 there_are claimed 2 @node2
+claims=$(names claimed @node2)
+sleep 2
+cut_off node2
+began=$SECONDS
+sleep 0.5
+beats=$(last_beats $claims)
+if [ "$ARGUMENT" -lt 10 ]; then
+  sleep "$ARGUMENT"
+  heal node2
+  wait_for 30 beaten_since $beats
+  open_gate map
+else
+  taken_back 9.9 15 $beats
+  open_gate map
+  wait_for 60 there_are done 8 map-
+  while [ $((SECONDS - began)) -lt "$ARGUMENT" ]; do sleep 0.5; done
+  heal node2
+  # A connection that was silent for so long is tried again after as long.
+  wait_for $((ARGUMENT + 60)) there_are claimed 1 'reduce.*@node2'
+fi
+open_gate reduce
+ends boss 0
+ends near 0
+ends far 0
+if [ "$ARGUMENT" -lt 10 ]; then nothing_expired; else all_lie_in expired $claims || fail "an expired claim has come back"; fi
+right node1 node2

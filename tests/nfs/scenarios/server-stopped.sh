@@ -1,0 +1,23 @@
+# While the server is away nobody dies of it: whatever the time, no healthy worker loses a claim, and the job goes on.
+# ci: 4.2/5 4.2/15
+# long: every/5 every/15 4.2/60 4.0/60 3/60
+gated_job
+start boss node1 $GATED coordinator job
+start near node1 $GATED worker job --slots 2
+start far node2 $GATED worker job --slots 2
+wait_for 30 there_are claimed 4 .
+claims=$(names claimed)
+sleep 2
+beats=$(last_beats $claims)
+stop_server
+sleep "$ARGUMENT"
+start_server
+began=$SECONDS
+open_gate map
+open_gate reduce
+ends boss 0
+ends near 0
+ends far 0
+note "ended $((SECONDS - began)) s after the server was back"
+nothing_expired
+right node1 node2
