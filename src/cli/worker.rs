@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::open;
 use super::run::{cores, on_signals};
+use super::trust::{self, TrustArgs};
 use crate::app::Options;
 use crate::engine::{self, AppEntry};
 use crate::error::{Error, Result};
@@ -27,15 +28,20 @@ pub(super) struct Args {
     /// Say only what is wrong
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
+    let trust = args.trust.resolve()?;
     let disk = open::wait_for_job(&args.job)?;
     // Refused here, once, rather than by each slot.
+    trust.check(&args.job)?;
     let ask = spec::load(&*disk, &args.job)?.ask;
+    trust.check_output(&args.job, &ask.output)?;
     engine::make(apps, &ask.app, &Options(ask.options))?;
     let voice = if args.quiet { Voice::Quiet } else { Voice::Plain };
-    let supervisor = Supervisor::start(&args.job, args.slots.unwrap_or_else(cores), voice);
+    let supervisor = Supervisor::start(&args.job, args.slots.unwrap_or_else(cores), voice, trust::words(&trust));
     let leash = supervisor.leash();
     on_signals(move |times| if times == 1 { leash.leave() } else { leash.kill() })?;
     Ok(match supervisor.wait()? {

@@ -215,8 +215,11 @@ impl Coordinator {
         let (mut counters, mut busy_ms) = (Counters::new(), 0);
         for claim in counting {
             if let Some((made, elapsed_ms)) = self.result(claim)? {
-                made.counters.iter().for_each(|(name, n)| *counters.entry(name.clone()).or_default() += n);
-                busy_ms += elapsed_ms;
+                for (name, n) in &made.counters {
+                    let sum = counters.entry(name.clone()).or_default();
+                    *sum = sum.saturating_add(*n);
+                }
+                busy_ms = elapsed_ms.saturating_add(busy_ms);
             }
         }
         let mut attempts = Attempts::default();

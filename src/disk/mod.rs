@@ -20,6 +20,7 @@ use std::time::Duration;
 
 pub mod create;
 pub mod fresh;
+pub mod owner;
 pub mod patience;
 pub mod real;
 pub mod rename;

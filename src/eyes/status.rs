@@ -175,7 +175,7 @@ pub fn look(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>) -> 
 
 impl EndSeen {
     fn of(end: End) -> EndSeen {
-        let output_bytes = end.outputs.iter().map(|output| output.len).sum();
+        let output_bytes = end.output_bytes();
         let outputs = end.outputs.len();
         EndSeen { outcome: end.outcome, at: end.at, error: end.error, outputs, output_bytes, counters: end.counters, busy_ms: end.busy_ms }
     }

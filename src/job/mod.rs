@@ -13,3 +13,4 @@ pub mod record;
 pub mod register;
 pub mod snapshot;
 pub mod spec;
+pub mod trust;
