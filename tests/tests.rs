@@ -26,6 +26,12 @@ mod time_to_notice;
 /// What users type wrongly, what disks lose, and what others leave lying about.
 mod bad_input;
 
+/// Whose jobs are worked on, and that nobody is led out of one.
+mod trust;
+
+/// What strangers, or a bad disk, may lay into a job's directory.
+mod planted;
+
 /// The commands that look at a job or steer it.
 mod commands;
 

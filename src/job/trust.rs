@@ -106,7 +106,7 @@ impl Trust {
         let group_option = group.clone().unwrap_or_else(|| seen.gid.to_string());
         let (cause, advice) = match doubt {
             Doubt::Kind => {
-                let what = if seen.kind == Kind::Link { "is a symbolic link" } else { "is not what bears such a name in a job" };
+                let what = if seen.kind == Kind::Link { "it is a symbolic link" } else { "it is not what bears such a name in a job" };
                 (
                     what.to_owned(),
                     "a job's folders are real folders and its files plain ones; look who put it there, and remove it".to_owned(),
