@@ -107,7 +107,7 @@ fn whatever_lies_under_a_name_the_commands_that_work_go_on_or_say_why_not() {
     farm.write("a", "one two two\n");
     let ask = ["run", "wc", "a", "--job", "job", "-r", "1", "--lease", "1s", "--max-errors", "1", "--slots", "1"];
     farm.ok(&[&["submit"], &ask[1..ask.len() - 2]].concat());
-    std::fs::rename(farm.path("job"), farm.path("good")).expect("moved");
+    rustix::fs::rename(farm.path("job"), farm.path("good")).expect("moved");
     let want = farm.sequential("wc", &["a", "-r", "1"]);
     let names = [
         "job.json",

@@ -227,7 +227,7 @@ fn a_link_in_the_place_of_a_folder_leads_nobody_outside() {
             farm.write(&format!("outside/{name}"), "precious");
         }
         let path = farm.path(&format!("job/{folder}"));
-        let _ = std::fs::rename(&path, farm.path("aside"));
+        let _ = rustix::fs::rename(&path, farm.path("aside"));
         symlink(farm.path("outside"), &path).expect("linked");
         all_refuse(&farm, &[&format!("the job's folder job/{folder}: it is a symbolic link")]);
         assert_eq!(tree(&farm.path("outside")).len(), 1 + decoys.len());
@@ -275,7 +275,7 @@ fn the_place_for_attempts_outside_the_job_is_held_to_the_same() {
     assert!(!farm.has("job"));
     std::fs::remove_file(farm.path("out/.attempts")).expect("removed");
     farm.ok(&run);
-    std::fs::rename(farm.path("out/.attempts"), farm.path("aside")).expect("moved");
+    rustix::fs::rename(farm.path("out/.attempts"), farm.path("aside")).expect("moved");
     symlink(farm.path("outside"), farm.path("out/.attempts")).expect("linked");
     farm.run(&["clean", "job", "--all", "--yes"]).fails_saying(1, &["out/.attempts: it is a symbolic link"]);
     assert_eq!(farm.names("outside"), ["map-00000.a1@h.1.x"]);

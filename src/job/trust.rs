@@ -94,6 +94,9 @@ impl Trust {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
             Err(error) => return Err(Error::io("cannot look whose job this is:", path, error)),
         };
+        if part == Part::Job && seen.kind != Kind::Folder {
+            return Ok(None);
+        }
         match self.doubt(part, seen, owner::is_member, owner::is_private) {
             None => Ok(Some(seen)),
             Some(doubt) => Err(self.refusal(part, path, seen, doubt)),
@@ -149,7 +152,8 @@ impl Trust {
         Error::new(ErrorKind::NotTrusted, what).on(path).because(cause).advise(advice)
     }
 
-    /// Checks the job's folder at `root` and all that lies in it, as far as it is there yet; then closes the umask accordingly.
+    /// Checks the job's folder at `root` and all that lies in it, as far as it is there yet; then closes the umask accordingly. Where there is no folder
+    /// at all, there is no job to trust: whoever opens it says so.
     pub fn check(&self, root: &Path) -> Result<()> {
         let Some(seen) = self.check_part(Part::Job, root)? else { return Ok(()) };
         for dir in DIRS.into_iter().chain([MARKERS]) {
