@@ -44,7 +44,7 @@ const LARGEST_WAIT: Duration = Duration::from_millis(1340);
 pub enum Voice {
     /// Says when it waits, and which attempts fail.
     Plain,
-    /// Says only why it ends.
+    /// Says only what is wrong.
     Quiet,
 }
 
@@ -125,7 +125,8 @@ fn turns(worker: &mut Worker, tasks: &mut Engine, heart: &Heart, watch: &Watch, 
             Ok(Turn::Leave) => return Ok(STATUS_LEFT),
             Err(error) if error.kind() == ErrorKind::Vanished => return Err(error),
             Err(error) => {
-                said.once(voice, worker, &format!("{error}; trying again"));
+                // Also where little is to be said: nothing goes on until somebody mends it.
+                said.once(Voice::Plain, worker, &format!("{error}; trying again"));
                 Some(LARGEST_WAIT)
             }
         };
