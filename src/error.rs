@@ -9,6 +9,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::units::{for_terminal, on_one_line};
+
 /// What went wrong, as far as a caller may want to act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -24,6 +26,8 @@ pub enum ErrorKind {
     Newer,
     /// The job directory went away while it was in use.
     Vanished,
+    /// Somebody has a say in the job whom this process was not told to trust.
+    NotTrusted,
     /// The job ended without a result, or cannot go on.
     Failed,
     /// The command line, an app's name or an option is wrong.
@@ -145,15 +149,16 @@ fn advice_for(cause: &io::Error) -> Option<&'static str> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.attempted)?;
+        // Paths and causes may hold what somebody wrote into a directory.
+        f.write_str(&for_terminal(&self.attempted))?;
         if let Some(path) = &self.path {
-            write!(f, " {}", path.display())?;
+            write!(f, " {}", on_one_line(&path.to_string_lossy()))?;
         }
         if let Some(cause) = &self.cause {
-            write!(f, ": {cause}")?;
+            write!(f, ": {}", for_terminal(&cause.to_string()))?;
         }
         if let Some(advice) = &self.advice {
-            write!(f, "; {advice}")?;
+            write!(f, "; {}", for_terminal(advice))?;
         }
         Ok(())
     }
@@ -187,6 +192,12 @@ mod tests {
         let cause = io::Error::from(io::ErrorKind::PermissionDenied);
         let text = Error::io("cannot create", "/mnt/job/pending", cause).to_string();
         assert!(text.starts_with("cannot create /mnt/job/pending: permission denied; check the owner"), "{text}");
+    }
+
+    #[test]
+    fn what_others_named_does_not_reach_the_terminal_as_it_is() {
+        let text = Error::new(ErrorKind::Damaged, "no \x1b[1m").on("a\nb\x1b]0;x\x07").because("\x1b[31m").advise("\u{9b}").to_string();
+        assert_eq!(text, "no \\u{1b}[1m a\\u{a}b\\u{1b}]0;x\\u{7}: \\u{1b}[31m; \\u{9b}");
     }
 
     #[test]

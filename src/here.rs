@@ -39,9 +39,17 @@ pub fn boot() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }
 
-/// The user this process runs as.
+/// The user this process runs as, and what it makes belongs to.
 pub fn uid() -> u32 {
-    rustix::process::getuid().as_raw()
+    rustix::process::geteuid().as_raw()
+}
+
+/// From now on nothing this process and its children make can be written by others, nor by the group unless that is allowed to it and was before.
+pub fn close_umask(group_may_write: bool) {
+    use rustix::fs::Mode;
+    let closed = if group_may_write { Mode::WOTH } else { Mode::WOTH | Mode::WGRP };
+    let before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(before | closed);
 }
 
 #[cfg(test)]

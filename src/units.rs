@@ -1,5 +1,6 @@
 //! Sizes as `64MiB`, times as `10s`, wall-clock stamps as RFC 3339: how people write and read them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Reads a size in bytes: `4096`, `64KiB`, `64MiB`, `1GiB`, `2TiB`, also `64M`, `64MB` (powers of 1000 with `B`).
@@ -86,6 +87,33 @@ pub fn show_stamp(nanoseconds: i128) -> String {
         .map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
 }
 
+/// Text from a job's directory as it may go to a terminal: whatever steers one (control characters, and marks that turn the direction of writing) is
+/// spelled out as `\u{1b}`. Line ends and tabs stay.
+pub fn for_terminal(text: &str) -> Cow<'_, str> {
+    spelled_out(text, |c| steers(c) && !['\n', '\t'].contains(&c), |c| format!("\\u{{{:x}}}", u32::from(c)))
+}
+
+/// The same for what must stay on one line: names, paths, causes.
+pub fn on_one_line(text: &str) -> Cow<'_, str> {
+    spelled_out(text, steers, |c| format!("\\u{{{:x}}}", u32::from(c)))
+}
+
+/// JSON with nothing in it that steers a terminal: such characters can stand in its strings only, where they have another spelling.
+pub fn json_for_terminal(json: &str) -> Cow<'_, str> {
+    spelled_out(json, |c| steers(c) && c != '\n', |c| format!("\\u{:04x}", u32::from(c)))
+}
+
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn spelled_out(text: &str, which: impl Fn(char) -> bool, how: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !text.contains(&which) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if which(c) { how(c) } else { c.to_string() }).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +138,18 @@ mod tests {
         for text in ["", "s", "-1s", "10 parsecs", "1e300s"] {
             assert!(parse_time(text).is_err(), "{text:?} is no time");
         }
+    }
+
+    #[test]
+    fn nothing_from_a_directory_steers_the_terminal() {
+        let text = "a\x1b[2J\tb\nc\u{9b}31m\u{202e}d\x7f\r";
+        assert_eq!(for_terminal(text), "a\\u{1b}[2J\tb\nc\\u{9b}31m\\u{202e}d\\u{7f}\\u{d}");
+        assert_eq!(on_one_line(text), "a\\u{1b}[2J\\u{9}b\\u{a}c\\u{9b}31m\\u{202e}d\\u{7f}\\u{d}");
+        let json = serde_json::to_string(text).expect("written");
+        let safe = json_for_terminal(&json);
+        assert!(!safe.chars().any(steers) && safe.contains("\\u202e"), "{safe}");
+        assert_eq!(serde_json::from_str::<String>(&safe).expect("read"), text, "the same text for scripts");
+        assert!(matches!(for_terminal("plain é 日本"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -221,3 +221,15 @@ fn a_worker_whose_name_is_removed_finishes_its_task_and_leaves() {
     second.ends_with(0);
     assert_eq!(farm.outputs("job"), b"a 1\n", "called once");
 }
+
+#[test]
+fn a_worker_that_still_waits_for_its_job_leaves_when_told() {
+    let farm = Farm::new();
+    for signal in [Signal::TERM, Signal::INT] {
+        let worker = farm.start(&["worker", "nowhere", "--slots", "1"]);
+        farm.wait_for("it waits", || worker.stderr().contains("there is no job in").then_some(()));
+        worker.signal(signal);
+        worker.ends_with(0);
+    }
+    assert!(!farm.has("nowhere"));
+}

@@ -32,6 +32,12 @@ mod any_bytes;
 /// Disks that are full, read-only or refuse, for everybody and for one worker alone.
 mod storage;
 
+/// Whose jobs are worked on, and that nobody is led out of one.
+mod trust;
+
+/// What strangers, or a bad disk, may lay into a job's directory.
+mod planted;
+
 /// The commands that look at a job or steer it.
 mod commands;
 

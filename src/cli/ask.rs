@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::data::ShuffleForm;
 use crate::error::Result;
 use crate::job::layout::OUTPUT;
-use crate::job::spec::Ask;
+use crate::job::spec::{Ask, REDUCES_MAX};
 use crate::units::{parse_size, parse_time};
 
 /// The app, its inputs and options.
@@ -19,7 +19,7 @@ pub(super) struct AppArgs {
     #[arg(required = true)]
     pub inputs: Vec<String>,
     /// Number of reduce tasks, and so of output files
-    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=i64::from(REDUCES_MAX)), value_name = "N")]
     pub reduces: u32,
     /// An option of the app's; `flockwork apps` lists them
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = parse_option)]

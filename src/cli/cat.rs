@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use super::open::Job;
 use crate::engine::sum;
 use crate::error::{Error, ErrorKind, Result};
-use crate::eyes::status;
+use crate::eyes::{self, status};
 use crate::job::end::{self, End, Outcome, OutputSum};
+use crate::units::on_one_line;
 
 #[derive(clap::Args)]
 #[command(after_help = "Example: flockwork cat count | sort -k2nr | head")]
@@ -51,7 +52,22 @@ fn finished(job: &Job) -> Result<End> {
 }
 
 fn copy(job: &Job, output: &OutputSum, out: &mut dyn Write) -> Result<()> {
-    let path = job.root.join(&job.spec.ask.output).join(&output.file);
+    let dir = job.root.join(&job.spec.ask.output);
+    if eyes::output_number(&output.file).is_none() {
+        let error = Error::new(ErrorKind::Damaged, "cannot believe the end of the job in").on(&job.root);
+        let error = error.because(format!("it names `{}` as an output", on_one_line(&output.file)));
+        return Err(error.advise("no flockwork writes that, so phase/end was edited"));
+    }
+    let path = dir.join(&output.file);
+    // Nothing is written of a file that cannot be the one; what is behind the path is judged when it is opened.
+    if let Ok(meta) = path.symlink_metadata()
+        && meta.is_file()
+        && meta.len() != output.len
+    {
+        let error = Error::new(ErrorKind::Damaged, "not what the job made is").on(&path);
+        let error = error.because(format!("{} bytes, not {}", meta.len(), output.len));
+        return Err(error.advise("it was edited, or the disk damaged it; run the job anew in another directory"));
+    }
     let mut refused = None;
     let read = sum::of_file(&path, &mut |block| {
         out.write_all(block).map_err(|error| {

@@ -13,11 +13,12 @@ use std::process::ExitCode;
 
 use super::open::Job;
 use super::sweep::{self, Swept};
+use super::trust::TrustArgs;
 use crate::disk::rename::is_gone;
 use crate::disk::{Disk, Hold, Lock, create};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{self, ATTEMPTS, COORDINATOR_LOCK, OUTPUT, PHASE_CLEANED, SHUFFLE, WORKERS};
-use crate::units::{show_size, stamp_utc};
+use crate::units::{on_one_line, show_size, stamp_utc};
 
 #[derive(clap::Args)]
 #[command(after_help = "Exit: 0 removed; 1 the job runs, or something that is not flockwork's lies in it and stays.")]
@@ -30,14 +31,16 @@ pub(super) struct Args {
     /// Do not ask before removing the whole job
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let job = Job::open(&args.job)?;
-    let root = args.job.display();
+    let job = Job::open_to_act(&followed(&args.job)?, &args.trust)?;
+    let root = job.root.display();
     let swept = if args.all {
         let _held = refuse_running(&job)?;
-        if !args.yes && !confirmed(&args.job)? {
+        if !args.yes && !confirmed(&job.root)? {
             eprintln!("flockwork: nothing was removed");
             return Ok(ExitCode::from(super::FAILED));
         }
@@ -50,12 +53,21 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for (path, why) in swept.left.iter().take(20) {
-        eprintln!("flockwork: left {}: {why}", path.display());
+        eprintln!("flockwork: left {}: {why}", on_one_line(&path.to_string_lossy()));
     }
     if swept.left.len() > 20 {
         eprintln!("flockwork: and {} more in {root}", swept.left.len() - 20);
     }
     Ok(ExitCode::from(super::FAILED))
+}
+
+/// The folder itself, where the path is a link to one: followed once, so that what is checked is what is emptied. The link stays.
+fn followed(typed: &Path) -> Result<PathBuf> {
+    let typed: PathBuf = typed.components().collect();
+    match typed.is_symlink() {
+        true => typed.canonicalize().map_err(|error| Error::io("cannot follow the link", &typed, error)),
+        false => Ok(typed),
+    }
 }
 
 /// Removes the data that nobody needs after the end.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::open::Job;
+use super::trust::TrustArgs;
 use crate::disk::rename::is_gone;
 use crate::disk::{Created, create};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,6 +20,8 @@ use crate::units::stamp_utc;
 pub(super) struct PauseArgs {
     /// The job's directory
     job: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 #[derive(clap::Args)]
@@ -26,6 +29,8 @@ pub(super) struct PauseArgs {
 pub(super) struct ResumeArgs {
     /// The job's directory
     job: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 #[derive(clap::Args)]
@@ -33,18 +38,20 @@ pub(super) struct ResumeArgs {
 pub(super) struct CancelArgs {
     /// The job's directory
     job: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn pause(args: &PauseArgs) -> Result<ExitCode> {
-    say(&pause_job(&Job::open(&args.job)?)?)
+    say(&pause_job(&Job::open_to_act(&args.job, &args.trust)?)?)
 }
 
 pub(super) fn resume(args: &ResumeArgs) -> Result<ExitCode> {
-    say(&resume_job(&Job::open(&args.job)?)?)
+    say(&resume_job(&Job::open_to_act(&args.job, &args.trust)?)?)
 }
 
 pub(super) fn cancel(args: &CancelArgs) -> Result<ExitCode> {
-    say(&cancel_job(&Job::open(&args.job)?)?)
+    say(&cancel_job(&Job::open_to_act(&args.job, &args.trust)?)?)
 }
 
 fn say(sentence: &str) -> Result<ExitCode> {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::open;
 use super::run::{exit_of, on_signals, watch_for, words_of_end};
+use super::trust::TrustArgs;
 use crate::coordinator::Coordinator;
 use crate::coordinator::serve::{self, News};
 use crate::engine::AppEntry;
@@ -25,12 +26,17 @@ pub(super) struct Args {
     /// Say only what is wrong
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let root = &args.job;
+    let trust = args.trust.resolve()?;
     open::wait_for_job(root)?;
+    trust.check(root)?;
     let planned = planner::open(apps, root)?;
+    trust.check_output(root, &planned.spec.ask.output)?;
     let watch = watch_for(root);
     let stop = Arc::new(AtomicBool::new(false));
     let (stopping, waker) = (Arc::clone(&stop), watch.waker());

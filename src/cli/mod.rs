@@ -30,6 +30,7 @@ mod slot;
 mod status;
 mod submit;
 mod sweep;
+mod trust;
 mod verify;
 #[cfg(test)]
 mod verify_tests;

@@ -1,18 +1,21 @@
-//! Opening a job for the commands that look at one or steer one.
+//! Opening a job: for the commands that look at one, and, with a check of who has a say in it, for those that act.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::trust::TrustArgs;
 use crate::disk::Disk;
 use crate::disk::fresh;
 use crate::disk::real::RealDisk;
+use crate::engine::AppEntry;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::layout::PHASE_END;
+use crate::job::layout::{OUTPUT, PHASE_END};
 use crate::job::plan::Plan;
 use crate::job::snapshot::Shape;
-use crate::job::spec::{self, Spec};
-use crate::planner::{self, Holds};
+use crate::job::spec::{self, Ask, Spec};
+use crate::job::trust::Trust;
+use crate::planner::{self, Holds, Planned};
 
 /// An opened job.
 pub(super) struct Job {
@@ -25,7 +28,16 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Opens the job at `root`.
+    /// Opens the job at `root` to act on it, if it is this user's or a trusted one's.
+    pub fn open_to_act(root: &Path, trust: &TrustArgs) -> Result<Job> {
+        let trust = trust.resolve()?;
+        trust.check(root)?;
+        let job = Job::open(root)?;
+        trust.check_output(root, &job.spec.ask.output)?;
+        Ok(job)
+    }
+
+    /// Opens the job at `root` to look at it; whose it is does not matter.
     pub fn open(root: &Path) -> Result<Job> {
         if !root.is_dir() {
             let error = Error::new(ErrorKind::NotThisJob, "no job in").on(root).because("there is no such folder");
@@ -46,6 +58,21 @@ impl Job {
     pub fn has_ended(&self) -> Result<bool> {
         fresh::is_there(&*self.disk, PHASE_END).map_err(|error| Error::io("cannot look at", self.root.join(PHASE_END), error))
     }
+}
+
+/// Makes the job `ask` at `root`, closed to everybody who is not trusted; or opens it where the very same was asked there before, if it is trusted.
+pub(super) fn submit(apps: &[AppEntry], root: &Path, ask: &Ask, trust: &Trust) -> Result<Planned> {
+    trust.check(root)?;
+    trust.close();
+    if ask.output != OUTPUT {
+        // As typed, from here; planning makes the path the job's.
+        trust.check_output(Path::new(""), &ask.output)?;
+    }
+    let planned = planner::submit(apps, root, ask)?;
+    // What was made meanwhile, or gets its permissions from an access list of the folder above, is seen only now.
+    trust.check(root)?;
+    trust.check_output(root, &planned.spec.ask.output)?;
+    Ok(planned)
 }
 
 /// Waits until there is a job at `root`, and says so once. A folder that holds other things is refused.

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::open::Job;
+use super::trust::TrustArgs;
 use crate::disk::rename::{is_gone, rename};
 use crate::disk::{Created, Disk, create, fresh};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,10 +29,12 @@ const RETRIES_MAX: u32 = 100_000;
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let job = Job::open(&args.job)?;
+    let job = Job::open_to_act(&args.job, &args.trust)?;
     retry(&job)?;
     let root = args.job.display();
     eprintln!(

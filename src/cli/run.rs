@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::ask::{self, AppArgs, JobArgs};
+use super::open;
 use super::progress::Progress;
+use super::trust::{self, TrustArgs};
 use crate::coordinator::serve::{self, News};
 use crate::disk::watch::Watch;
 use crate::engine::AppEntry;
@@ -15,8 +17,7 @@ use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::error::{Error, Result};
 use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::layout::{PHASE, State, WORKERS};
-use crate::planner;
-use crate::units::{show_size, show_time};
+use crate::units::{for_terminal, json_for_terminal, show_size, show_time};
 use crate::worker::slot::Voice;
 use crate::worker::supervisor::{Outcome, Supervisor};
 
@@ -37,16 +38,19 @@ pub(super) struct Args {
     /// Print how the job ended as JSON on stdout
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let started = Instant::now();
     let root = ask::job_dir(&args.app, &args.job)?;
-    let planned = planner::submit(apps, &root, &ask::ask(&args.app, &args.job))?;
+    let trust = args.trust.resolve()?;
+    let planned = open::submit(apps, &root, &ask::ask(&args.app, &args.job), &trust)?;
     let progress = Progress::start(&root, args.quiet);
     let ended_before = end::load(&*planned.disk, &root)?.is_some();
     let slots = if ended_before { Some(0) } else { args.slots }.unwrap_or_else(cores);
-    let supervisor = (slots > 0).then(|| Supervisor::start(&root, slots, Voice::Quiet));
+    let supervisor = (slots > 0).then(|| Supervisor::start(&root, slots, Voice::Quiet, trust::words(&trust)));
     let leash = supervisor.as_ref().map(Supervisor::leash);
     let watch = watch_for(&root);
     let stop = Arc::new(AtomicBool::new(false));
@@ -79,7 +83,8 @@ pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
         eprint!("{}", words_of_end(&root, &end, (!ended_before).then(|| started.elapsed())));
     }
     if args.json {
-        super::print(&format!("{}\n", serde_json::to_string(&end).expect("an end has string keys only")))?;
+        let json = serde_json::to_string(&end).expect("an end has string keys only");
+        super::print(&format!("{}\n", json_for_terminal(&json)))?;
     }
     Ok(exit_of(&end))
 }
@@ -145,7 +150,7 @@ pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) ->
     match end.outcome {
         JobOutcome::Finished => {
             let elapsed = elapsed.map_or_else(|| "finished".to_owned(), |time| format!("finished in {}", show_time(time)));
-            let bytes = end.outputs.iter().map(|output| output.len).sum();
+            let bytes = end.output_bytes();
             let mut text = format!(
                 "flockwork: {elapsed}: {} output files, {}; read them with `flockwork cat {root}`\n",
                 end.outputs.len(),
@@ -163,7 +168,7 @@ pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) ->
             text
         }
         JobOutcome::Failed => {
-            let error = end.error.as_deref().unwrap_or("no reason is written down");
+            let error = for_terminal(end.error.as_deref().unwrap_or("no reason is written down"));
             format!(
                 "flockwork: the job in {root} failed: {error}\nflockwork: its attempts are in {root}/failed and {root}/expired; `flockwork retry {root}` gives it another chance\n"
             )

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::trust::TrustArgs;
 use crate::engine::AppEntry;
 use crate::worker::slot::{self, Voice};
 
@@ -13,11 +14,19 @@ pub(super) struct Args {
     parent: u32,
     #[arg(long)]
     quiet: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> ExitCode {
     let voice = if args.quiet { Voice::Quiet } else { Voice::Plain };
-    let status = slot::run(&args.job, args.parent, voice, apps);
+    let status = match args.trust.resolve() {
+        Ok(trust) => slot::run(&args.job, args.parent, voice, apps, &trust),
+        Err(error) => {
+            eprintln!("flockwork: {error}");
+            slot::STATUS_CANNOT
+        }
+    };
     // Not returned: threads that hang in a call must not keep the process.
     std::process::exit(status)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::open::Job;
 use crate::error::Result;
 use crate::eyes::status;
+use crate::units::json_for_terminal;
 
 #[derive(clap::Args)]
 #[command(after_help = "Exit: 0 whenever the job could be read, also if it failed.\n\
@@ -22,7 +23,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let job = Job::open(&args.job)?;
     let status = status::look(&*job.disk, &job.root, &job.spec, job.shape()?)?;
     if args.json {
-        super::print(&format!("{}\n", serde_json::to_string(&status).expect("a status has string keys only")))?;
+        let json = serde_json::to_string(&status).expect("a status has string keys only");
+        super::print(&format!("{}\n", json_for_terminal(&json)))?;
     } else {
         super::print(&status.text())?;
     }

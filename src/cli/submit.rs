@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use super::ask::{self, AppArgs, JobArgs};
+use super::open;
+use super::trust::TrustArgs;
 use crate::engine::AppEntry;
 use crate::error::Result;
-use crate::planner;
 
 #[derive(clap::Args)]
 #[command(after_help = "Example: flockwork coordinator $(flockwork submit wc books/*.txt --job /mnt/share/count)")]
@@ -14,11 +15,13 @@ pub(super) struct Args {
     app: AppArgs,
     #[command(flatten)]
     job: JobArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let root = ask::job_dir(&args.app, &args.job)?;
-    planner::submit(apps, &root, &ask::ask(&args.app, &args.job))?;
+    open::submit(apps, &root, &ask::ask(&args.app, &args.job), &args.trust.resolve()?)?;
     super::print(&format!("{}\n", root.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::open::Job;
 use crate::error::Result;
 use crate::eyes::verify::{self, Report};
+use crate::units::on_one_line;
 
 #[derive(clap::Args)]
 #[command(after_help = "One line per fault on stdout: `FAULT path: what`; notes, which are harmless, as `note: path: what`.\n\
@@ -25,10 +26,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let report = verify::verify(&*job.disk, &job.root, &job.spec)?;
     let mut text = String::new();
     for fault in &report.faults {
-        let _ = writeln!(text, "FAULT {}: {}", fault.path, fault.what);
+        let _ = writeln!(text, "FAULT {}: {}", on_one_line(&fault.path), on_one_line(&fault.what));
     }
     for note in report.notes.iter().filter(|_| !args.quiet) {
-        let _ = writeln!(text, "note: {}: {}", note.path, note.what);
+        let _ = writeln!(text, "note: {}: {}", on_one_line(&note.path), on_one_line(&note.what));
     }
     super::print(&text)?;
     if !args.quiet {

@@ -218,9 +218,12 @@ impl Coordinator {
         let (mut counters, mut skipped, mut busy_ms) = (Counters::new(), Vec::new(), 0);
         for claim in counting {
             if let Some((made, elapsed_ms)) = self.result(claim)? {
-                made.counters.iter().for_each(|(name, n)| *counters.entry(name.clone()).or_default() += n);
+                for (name, n) in &made.counters {
+                    let sum = counters.entry(name.clone()).or_default();
+                    *sum = sum.saturating_add(*n);
+                }
                 skipped.extend(made.skipped.into_iter().map(|record| Skipped { attempt: claim.to_string(), record }));
-                busy_ms += elapsed_ms;
+                busy_ms = elapsed_ms.saturating_add(busy_ms);
             }
         }
         skipped.truncate(SKIPPED_TOLD_MAX);

@@ -11,6 +11,7 @@
 //! | a lock that is missing, local, or lost silently | `real.rs` (`try_lock`); nothing depends on it |
 //! | notification that does not cross machines, and our own reads waking us | `watch.rs` |
 //! | a call that never comes back | `patience.rs` |
+//! | other people: who owns a file, who may write it | `owner.rs`; [`crate::job::trust`] decides |
 //!
 //! The same code runs on [`real::RealDisk`] and on the simulated disk of `sim/`; the calls it hides are forbidden elsewhere by `clippy.toml`.
 //! All paths are relative to the job directory, with `/`.
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub mod create;
 pub mod fresh;
+pub mod owner;
 pub mod patience;
 pub mod real;
 pub mod rename;

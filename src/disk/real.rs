@@ -11,8 +11,8 @@
 //! | `try_lock` | `flock`, tried and never waited for; refused, local and broken locks are all to be lived with |
 //!
 //! What it does *not* do: it retries nothing, and believes no reply more than the operating system does (that is `rename.rs`, `create.rs` and
-//! `fresh.rs`); every call may hang for as long as the server does (`patience.rs`). Symbolic links under our names are refused, not followed. A
-//! name that is not a plain file must not be opened (a pipe would wait for its other end): open only what a listing calls a file.
+//! `fresh.rs`); every call may hang for as long as the server does (`patience.rs`). What is opened is a plain file: symbolic links under our names are
+//! refused, not followed, and so are pipes and devices, without waiting for their other end.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, Permissions};
@@ -30,6 +30,9 @@ use super::{Disk, Entry, Flush, Hold, Lock, Look, Slate, Soon};
 
 /// Temporary files begin with this; the dot keeps them out of every listing.
 pub const DRAFT_PREFIX: &str = ".tmp-";
+
+/// Most names in one directory that are listed: twice what the largest plan can put there, and some 2 GiB of memory.
+const NAMES_MAX: usize = 10_000_000;
 
 /// One directory of a mounted file system.
 #[derive(Debug, Clone)]
@@ -92,6 +95,9 @@ impl Disk for RealDisk {
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(self.path(dir))? {
             let entry = entry?;
+            if entries.len() >= NAMES_MAX {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it holds more than {NAMES_MAX} names")));
+            }
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with('.') {
                 continue;
@@ -143,7 +149,7 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
-        let file = OpenOptions::new().append(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
+        let file = open_plain(&self.path(path), OpenOptions::new().append(true))?;
         Ok(Box::new(RealHold { file, mount: self.mount }))
     }
 
@@ -186,7 +192,7 @@ impl Disk for RealDisk {
     }
 
     fn read_part(&self, path: &str, from: u64, len: usize) -> io::Result<Vec<u8>> {
-        let file = open_plain(&self.path(path))?;
+        let file = open_plain(&self.path(path), OpenOptions::new().read(true))?;
         let mut bytes = vec![0; len];
         let mut filled = 0;
         while filled < len {
@@ -202,7 +208,7 @@ impl Disk for RealDisk {
     }
 
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let file = open_plain(&self.path(path))?;
+        let file = open_plain(&self.path(path), OpenOptions::new().read(true))?;
         let mut bytes = Vec::new();
         // One byte more than allowed tells a file that is too long, whatever its length was said to be.
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -274,18 +280,24 @@ impl Slate for RealSlate {
     }
 }
 
-/// Opens a plain file for reading: no link is followed, and a pipe under the name is refused where it would wait for its other end.
-fn open_plain(path: &Path) -> io::Result<File> {
-    let open = |flags| OpenOptions::new().read(true).custom_flags(bits(flags)).open(path);
+/// Opens a plain file: no link is followed, and a pipe under the name is refused where it would wait for its other end.
+fn open_plain(path: &Path, how: &OpenOptions) -> io::Result<File> {
+    let open = |flags| how.clone().custom_flags(bits(flags)).open(path);
     let file = match open(OFlags::NOFOLLOW | OFlags::NONBLOCK) {
         // The file is leased to a client of a server on this very machine: then it is a plain file, and worth the wait.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => open(OFlags::NOFOLLOW)?,
+        // What a pipe without a reader says to a writer.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => return Err(no_plain_file()),
         opened => opened?,
     };
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")),
+        false => Err(no_plain_file()),
     }
+}
+
+fn no_plain_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")
 }
 
 /// Bytes that this user may still write on the file system of `path`.
@@ -396,6 +408,18 @@ mod tests {
         disk.make_dir("claimed").expect("mkdir");
         assert!(disk.open("claimed").is_err());
         assert!(disk.read("claimed", 10).is_err());
+    }
+
+    #[test]
+    fn a_pipe_or_a_device_under_our_name_is_refused_at_once() {
+        let (dir, disk) = disk();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0).expect("a pipe");
+        for opened in [disk.open("pipe").map(drop), disk.read("pipe", 10).map(drop), disk.read_part("pipe", 0, 10).map(drop)] {
+            assert_eq!(opened.expect_err("refused").to_string(), "it is no plain file");
+        }
+        let dev = RealDisk::at("/dev");
+        assert!(dev.open("null").is_err() && dev.read("zero", 10).is_err(), "devices");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! On NFS: the fresh open asks the server again, so a stale attribute or a name not yet visible is not taken for damage.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::group::Groups;
@@ -128,7 +128,7 @@ fn gather(work: &ReduceWork<'_>) -> Result<Groups, Failure> {
         if work.control.is_cancelled() {
             return Err(Failure::Cancelled);
         }
-        match read_twice(&input.file, || read_fresh(work.shuffle_dir, &input.file.name))? {
+        match read_twice(&input.file, || read_fresh(work.shuffle_dir, &input.file))? {
             Some(bytes) if shuffle_json::read_pairs(&bytes, |key, value| groups.push(key, value)).is_ok() => {}
             _ => blame(&mut damaged, input),
         }
@@ -153,12 +153,21 @@ fn read_twice(file: &FileSum, mut read: impl FnMut() -> Result<Option<Vec<u8>>, 
     Ok(None)
 }
 
-/// What a file holds, asked of the server anew; `None` if it is not there.
-fn read_fresh(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let path = dir.join(name);
-    match fs::read(&path) {
+/// What a file holds, asked of the server anew; `None` if it is not there, is no plain file, or has another length: then nothing of it is read.
+fn read_fresh(dir: &Path, file: &FileSum) -> Result<Option<Vec<u8>>, Failure> {
+    use io::ErrorKind::{InvalidData, NotFound, StaleNetworkFileHandle};
+    let path = dir.join(&file.name);
+    let read = || -> io::Result<Vec<u8>> {
+        let opened = sum::open_plain(&path)?;
+        let mut bytes = Vec::new();
+        if opened.metadata()?.len() == file.len {
+            opened.take(file.len).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    };
+    match read() {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => {
+        Err(error) if matches!(error.kind(), InvalidData | NotFound | StaleNetworkFileHandle) => {
             // Opening the directory by path makes an NFS client forget a cached "no such name".
             let _ = fs::read_dir(dir);
             Ok(None)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::status::{Status, Tasks};
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
-use crate::units::{show_size, show_time};
+use crate::units::{for_terminal, on_one_line, show_size, show_time};
 
 /// Workers told one by one; of more, the quietest.
 const WORKERS_MAX: usize = 20;
@@ -24,7 +24,14 @@ impl Status {
     /// The whole look, a page for people.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let _ = writeln!(text, "job      {} ({}, {}, submitted {})", self.job, self.app, self.id, self.submitted);
+        let _ = writeln!(
+            text,
+            "job      {} ({}, {}, submitted {})",
+            self.job,
+            on_one_line(&self.app),
+            on_one_line(&self.id),
+            on_one_line(&self.submitted)
+        );
         let _ = writeln!(text, "phase    {}, {}% of the tasks done", self.where_it_is().trim_start_matches("phase "), self.percent);
         if !self.controls.is_empty() {
             let _ = writeln!(text, "control  {}", self.controls.join(", "));
@@ -46,7 +53,7 @@ impl Status {
         for error in &self.errors {
             let _ = writeln!(text, "error    {}: {}", error.attempt, error.text.replace('\n', "\n         "));
         }
-        for path in &self.foreign {
+        for path in self.foreign.iter().map(|path| on_one_line(path)) {
             let _ = writeln!(text, "foreign  {path} is not flockwork's; it is left alone");
         }
         if self.foreign_count > self.foreign.len() {
@@ -55,7 +62,8 @@ impl Status {
         for hint in &self.hints {
             let _ = writeln!(text, "hint     {hint}");
         }
-        text
+        // Much of it was read in the directory, where anybody who may write it has a say.
+        for_terminal(&text).into_owned()
     }
 
     fn pace_text(&self, text: &mut String) {
@@ -73,7 +81,7 @@ impl Status {
     fn end_text(&self, text: &mut String) {
         let Some(end) = &self.end else { return };
         let busy = show_time(Duration::from_millis(end.busy_ms));
-        let _ = writeln!(text, "ended    {}, tasks worked {busy} together", end.at);
+        let _ = writeln!(text, "ended    {}, tasks worked {busy} together", on_one_line(&end.at));
         if let Some(error) = &end.error {
             let _ = writeln!(text, "reason   {}", error.replace('\n', "\n         "));
         }
@@ -81,7 +89,7 @@ impl Status {
             let _ = writeln!(text, "outputs  {} files, {}", end.outputs, show_size(end.output_bytes));
         }
         for (name, count) in &end.counters {
-            let _ = writeln!(text, "counter  {name}: {count}");
+            let _ = writeln!(text, "counter  {}: {count}", on_one_line(name));
         }
         if end.counters.contains_key(RECORDS_SKIPPED) || end.counters.contains_key(KEYS_SKIPPED) {
             let _ = writeln!(text, "skipped  what is not in the outputs is listed in {}/phase/end", self.job);

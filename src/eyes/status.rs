@@ -187,7 +187,7 @@ fn storage(root: &Path, output: &str) -> Vec<String> {
 
 impl EndSeen {
     fn of(end: End) -> EndSeen {
-        let output_bytes = end.outputs.iter().map(|output| output.len).sum();
+        let output_bytes = end.output_bytes();
         let outputs = end.outputs.len();
         EndSeen { outcome: end.outcome, at: end.at, error: end.error, outputs, output_bytes, counters: end.counters, busy_ms: end.busy_ms }
     }

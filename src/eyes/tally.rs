@@ -96,7 +96,7 @@ pub(super) fn pace(disk: &dyn Disk, phase: &str, snapshot: &Snapshot) -> Option<
         .filter_map(|claim| outputs::done_record(disk, claim).ok().flatten())
         .map(|(_, elapsed_ms)| elapsed_ms)
         .collect();
-    let mean_task_ms = times.iter().sum::<u64>().checked_div(times.len() as u64)?;
+    let mean_task_ms = times.iter().fold(0u64, |sum, time| sum.saturating_add(*time)).checked_div(times.len() as u64)?;
     let now = tasks(views);
     let mean = mean_task_ms.max(1) as f64;
     let hands = (now.claimed > 0).then_some(now.claimed as f64);

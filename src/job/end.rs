@@ -10,7 +10,7 @@ use crate::disk::{Disk, create};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Largest end that is read, in bytes.
-pub const END_BYTES_MAX: u64 = 256 << 20;
+pub const END_BYTES_MAX: u64 = 64 << 20;
 /// Most skipped records that an end lists; the files in `done/` list all.
 pub const SKIPPED_TOLD_MAX: usize = 1000;
 
@@ -50,6 +50,13 @@ pub struct End {
     pub attempts: Attempts,
     /// Sum of the counting attempts' times from claim to commit, in milliseconds.
     pub busy_ms: u64,
+}
+
+impl End {
+    /// The outputs' length together.
+    pub fn output_bytes(&self) -> u64 {
+        self.outputs.iter().fold(0, |sum, output| sum.saturating_add(output.len))
+    }
 }
 
 /// One published output.

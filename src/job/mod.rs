@@ -1,6 +1,7 @@
 //! The protocol: what lies in a job directory, and how it moves. Reading order: `layout`, `record`, `spec`, `plan`, `claim`, `skip`, `snapshot`, `end`.
 //!
-//! Everything here goes through [`Disk`](crate::disk::Disk), so that the very same code runs on the simulated disk. It never touches input,
+//! Everything here goes through [`Disk`](crate::disk::Disk), so that the very same code runs on the simulated disk; but for `trust`, which asks the real
+//! one whose a job is before any of it runs. It never touches input,
 //! shuffle or output *data*: that is the engine's, which in turn knows no protocol.
 
 pub mod claim;
@@ -14,3 +15,4 @@ pub mod register;
 pub mod skip;
 pub mod snapshot;
 pub mod spec;
+pub mod trust;

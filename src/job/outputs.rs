@@ -26,13 +26,13 @@ pub enum Published {
     Foreign(String),
 }
 
-/// A done record, read twice if need be; `None` if it holds no result of its own.
+/// A done record, read twice if need be; `None` if it holds no result of its own, or names files that are not the attempt's.
 pub fn done_record(disk: &dyn Disk, claim: &ClaimName) -> io::Result<Option<(Made, u64)>> {
     let path = layout::held(layout::State::Done, claim);
     let name = claim.to_string();
     for _fresh in 0..2 {
         match disk.read(&path, RECORD_BYTES_MAX) {
-            Ok(bytes) => match record::own_result(&name, &bytes) {
+            Ok(bytes) => match record::own_result(&name, &bytes).filter(|(made, _)| has_own_files(&name, made)) {
                 Some(result) => return Ok(Some(result)),
                 None => disk.refresh(layout::State::Done.dir())?,
             },
@@ -41,6 +41,10 @@ pub fn done_record(disk: &dyn Disk, claim: &ClaimName) -> io::Result<Option<(Mad
         }
     }
     Ok(None)
+}
+
+fn has_own_files(name: &str, made: &Made) -> bool {
+    made.files.iter().all(|file| record::is_file_of(name, &file.name))
 }
 
 /// Gives `partition`'s output its final name in `output` (a directory seen through `disk`), from the first good one of the done attempts.

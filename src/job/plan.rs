@@ -22,6 +22,12 @@ const BLOCK_BYTES: u64 = 64 << 10;
 const BLOCKS_MAX: usize = 64;
 /// Longest line that is read, in bytes.
 const LINE_BYTES_MAX: usize = 256 << 20;
+/// Shortest line of a plan: a head that promises more lines than fit into its file is not believed.
+const LINE_BYTES_MIN: u64 = 33;
+/// Bytes read at a time where every line is wanted.
+const STREAM_BYTES: usize = 1 << 20;
+/// Most map tasks of a job: each costs a coordinator, and whoever looks, some 200 bytes of memory.
+pub const MAPS_MAX: u32 = 1 << 22;
 
 /// The first line of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +62,9 @@ pub struct Counted {
 
 /// Writes the map plan, once.
 pub fn create_map(disk: &dyn Disk, root: &Path, job: &str, splits: &[Split], ranges: Option<RangeTable>) -> Result<Created> {
-    let maps = u32::try_from(splits.len())
-        .map_err(|_| Error::new(ErrorKind::Input, "cannot plan more than 4294967295 map tasks").advise("raise --split-size"))?;
+    let maps = u32::try_from(splits.len()).ok().filter(|maps| *maps <= MAPS_MAX);
+    let too_many = || Error::new(ErrorKind::Input, format!("cannot plan more than {MAPS_MAX} map tasks;")).advise("raise --split-size");
+    let maps = maps.ok_or_else(too_many)?;
     let lines = splits.iter().zip(0..).map(|(split, task)| serde_json::to_vec(&MapLine { task, split: split.clone() }));
     create_plan(disk, root, PHASE_MAP, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges }, lines)
 }
@@ -143,6 +150,12 @@ impl<'a> Plan<'a> {
             let error = Error::new(ErrorKind::Newer, "cannot read a plan of a newer format in").on(&plan.full);
             return Err(error.advise("use the flockwork that made it, or a newer one"));
         }
+        if head.maps > MAPS_MAX || u64::from(head.maps) * LINE_BYTES_MIN > len {
+            let error = Error::new(ErrorKind::Damaged, "cannot believe the plan").on(&plan.full);
+            return Err(error
+                .because(format!("{} map tasks are not in it", head.maps))
+                .advise("it was edited or cut short; submit the job anew"));
+        }
         plan.read.head = Some(head);
         Ok(Some(plan))
     }
@@ -170,23 +183,51 @@ impl<'a> Plan<'a> {
         Err(error.advise("the plan was edited; submit the job anew"))
     }
 
-    /// Every line after the first, in order.
+    /// Every line after the first, in order; of those beyond what the first line promises only one, which is enough to see that they are too many.
     pub fn for_each_counted(&self, mut each: impl FnMut(Counted)) -> Result<()> {
-        for line in self.lines()?.split(|&b| b == b'\n').skip(1).filter(|line| !line.is_empty()) {
-            each(self.parse(line)?);
-        }
-        Ok(())
+        self.for_each_line(|line| self.parse(line).map(&mut each))
     }
 
-    /// Every split, in order.
+    /// Every split, in order; of those beyond what the first line promises only one.
     pub fn splits(&self) -> Result<Vec<Split>> {
-        let bytes = self.lines()?;
-        let lines = bytes.split(|&b| b == b'\n').skip(1).filter(|line| !line.is_empty());
-        lines.map(|line| self.parse::<MapLine>(line).map(|line| line.split)).collect()
+        let mut splits = Vec::new();
+        self.for_each_line(|line| self.parse::<MapLine>(line).map(|line| splits.push(line.split)))?;
+        Ok(splits)
     }
 
-    fn lines(&self) -> Result<Vec<u8>> {
-        self.disk.read(self.path, u64::MAX).map_err(|error| Error::io("cannot read", &self.full, error))
+    /// Memory: a block, and the longest line.
+    fn for_each_line(&self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let (mut bytes, mut at, mut lines) = (Vec::new(), 0, 0);
+        loop {
+            let part = self.disk.read_part(self.path, at, STREAM_BYTES).map_err(|error| Error::io("cannot read", &self.full, error))?;
+            let is_last = part.len() < STREAM_BYTES;
+            at += part.len() as u64;
+            let mut from = 0;
+            let mut seen = bytes.len();
+            bytes.extend_from_slice(&part);
+            while from < bytes.len() {
+                let end = bytes[seen..].iter().position(|&b| b == b'\n').map(|newline| seen + newline);
+                let Some(end) = end.or(is_last.then_some(bytes.len())) else { break };
+                if lines > 0 && from < end {
+                    each(&bytes[from..end])?;
+                }
+                lines += 1;
+                (from, seen) = (end + 1, end + 1);
+                if is_last && seen >= bytes.len() || lines > u64::from(self.head().maps) + 1 {
+                    return Ok(());
+                }
+            }
+            bytes.drain(..from.min(bytes.len()));
+            if is_last {
+                return Ok(());
+            }
+            if bytes.len() > LINE_BYTES_MAX {
+                let error = Error::new(ErrorKind::Damaged, "cannot read a line of").on(&self.full);
+                return Err(error
+                    .because(format!("it is longer than {LINE_BYTES_MAX} bytes"))
+                    .advise("the plan was edited; submit the job anew"));
+            }
+        }
     }
 
     fn parse<'b, T: Deserialize<'b>>(&self, line: &'b [u8]) -> Result<T> {

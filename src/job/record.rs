@@ -112,6 +112,15 @@ pub fn own_result(name: &str, bytes: &[u8]) -> Option<(Made, u64)> {
     })
 }
 
+/// True if `file` is a name that only the attempt `name` gives: its output, its run, or one of its readable shuffle files. A record may say anything;
+/// what it says is made into a path only if this holds, and so never leads out of the folder of such files.
+pub fn is_file_of(name: &str, file: &str) -> bool {
+    let Some(rest) = file.strip_prefix(name) else { return false };
+    let json = || rest.strip_prefix('-').and_then(|rest| rest.strip_suffix(".json"));
+    let is_number = |digits: &str| digits.len() >= 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    rest.is_empty() || rest == ".run" || json().is_some_and(is_number)
+}
+
 /// The error in `failed/NAME`; a file there without one of its own reports an unknown error.
 pub fn own_error(name: &str, bytes: &[u8]) -> TaskError {
     let own = parse(bytes).into_iter().rev().filter(|line| line.by == name).find_map(|line| match line.event {
@@ -155,6 +164,22 @@ mod tests {
         assert_eq!(own_result(NAME, &bytes), None, "a zombie's line in a foreign file counts nothing");
         let bytes = [bytes, result(NAME, 2), b"{\"by\":\"torn".to_vec()].concat();
         assert_eq!(own_result(NAME, &bytes), Some((Made::default(), 2)), "torn lines are skipped");
+    }
+
+    #[test]
+    fn only_an_attempts_own_files_are_its_files() {
+        for own in ["", ".run", "-00003.json", "-1234567.json"] {
+            assert!(is_file_of(NAME, &format!("{NAME}{own}")), "{own}");
+        }
+        let long = "9".repeat(300);
+        for other in
+            ["/../x", ".run/../../x", "-00003.json/x", "-3.json", "-0000x.json", ".run ", "\0", "-.json", &format!("-{long}/.json")]
+        {
+            assert!(!is_file_of(NAME, &format!("{NAME}{other}")), "{other:?}");
+        }
+        for foreign in ["", "/etc/passwd", "../../x", "map-00001.a2@n.1.x.run", ".run"] {
+            assert!(!is_file_of(NAME, foreign), "{foreign:?}");
+        }
     }
 
     #[test]

@@ -17,6 +17,12 @@ pub const FORMAT: u32 = 1;
 /// Largest `job.json` that is read, in bytes.
 const SPEC_BYTES_MAX: u64 = 64 << 20;
 
+/// Most reduce tasks, and so output files.
+pub const REDUCES_MAX: u32 = 100_000;
+
+/// Longest lease or stall that is believed: a hundred years, so that sums of times stay within what a clock can say.
+const TIME_MS_MAX: u64 = 100 * 366 * 24 * 3600 * 1000;
+
 /// What was asked for. Unknown fields of a file are ignored; a newer `format` is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
@@ -77,6 +83,19 @@ impl Ask {
     /// How long a silent claim is believed.
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
+    }
+
+    /// What no command line can have asked for: numbers beyond these are nobody's wish, and would cost memory or time without end.
+    fn fault(&self) -> Option<String> {
+        let limits = [
+            ("reduces", u64::from(self.reduces), 1, u64::from(REDUCES_MAX)),
+            ("split_bytes", self.split_bytes, 1, u64::MAX),
+            ("split_lines", self.split_lines.unwrap_or(1), 1, u64::MAX),
+            ("lease_ms", self.lease_ms, 1, TIME_MS_MAX),
+            ("stall_ms", self.stall_ms, 1, TIME_MS_MAX),
+        ];
+        let wrong = limits.iter().find(|(_, value, least, most)| value < least || value > most);
+        wrong.map(|(name, value, least, most)| format!("its {name} is {value}, which is not in {least}..={most}"))
     }
 
     /// What `other` asks differently, in words.
@@ -156,5 +175,12 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Spec> {
         let text = format!("cannot open a job of format {} (this flockwork knows up to {FORMAT}) in", head.format);
         return Err(Error::new(ErrorKind::Newer, text).on(path).advise("use the flockwork that made it, or a newer one"));
     }
-    serde_json::from_slice(bytes).map_err(damaged)
+    let spec: Spec = serde_json::from_slice(bytes).map_err(damaged)?;
+    match spec.ask.fault() {
+        None => Ok(spec),
+        Some(fault) => {
+            let error = Error::new(ErrorKind::Damaged, "cannot believe").on(path).because(fault);
+            Err(error.advise("no flockwork writes that, so it was edited; submit the job anew elsewhere"))
+        }
+    }
 }

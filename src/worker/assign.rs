@@ -5,10 +5,11 @@ use std::path::Path;
 use crate::data::{FileSum, Split};
 use crate::disk::{Disk, fresh};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{ClaimName, Phase};
+use crate::ids::{ClaimName, Phase, TaskId};
 use crate::job::layout::{PHASE, State};
 use crate::job::outputs;
 use crate::job::plan::{Plan, Read};
+use crate::job::record;
 use crate::partition::RangeTable;
 
 /// A map task's input. `read` is what earlier tasks have read of the plan.
@@ -31,9 +32,16 @@ pub fn ranges(read: Option<&Read>) -> Option<RangeTable> {
 pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Vec<(String, FileSum)>> {
     let plan = found(disk, root, "reduce", Plan::reduce)?;
     let mut inputs = Vec::with_capacity(plan.head().maps as usize);
-    plan.for_each_counted(|counted| inputs.extend(file_of(counted.files, partition).map(|file| (counted.attempt, file))))?;
+    plan.for_each_counted(|counted| {
+        let task = TaskId::map(counted.task);
+        // What is no name of such an attempt is nobody's, and is missed below.
+        let is_own = counted.attempt.parse().is_ok_and(|claim: ClaimName| claim.attempt.task == task);
+        let file = file_of(counted.files, partition).filter(|file| is_own && record::is_file_of(&counted.attempt, &file.name));
+        inputs.extend(file.map(|file| (counted.attempt, file)));
+    })?;
     if inputs.len() != plan.head().maps as usize {
-        return Err(Error::new(ErrorKind::Damaged, "cannot find every map task's file in the reduce plan of").on(root));
+        let error = Error::new(ErrorKind::Damaged, "cannot find every map task's file in the reduce plan of").on(root);
+        return Err(error.advise("it was edited or the disk damaged it; submit the job anew"));
     }
     Ok(inputs)
 }

@@ -21,6 +21,7 @@ use crate::job::layout::{PHASE, State};
 use crate::job::log::Log;
 use crate::job::register::Presence;
 use crate::job::spec;
+use crate::job::trust::Trust;
 
 /// The job has ended: nothing to restart. A status that apps do not use by chance.
 pub const STATUS_ENDED: i32 = 80;
@@ -43,16 +44,16 @@ const LARGEST_WAIT: Duration = Duration::from_millis(1340);
 pub enum Voice {
     /// Says when it waits, and which attempts fail.
     Plain,
-    /// Says only why it ends.
+    /// Says only what is wrong.
     Quiet,
 }
 
 /// Runs one worker in the job at `root` until the job ends or it is asked to leave; returns the process's exit status.
-pub fn run(root: &Path, parent: u32, voice: Voice, apps: &[AppEntry]) -> i32 {
+pub fn run(root: &Path, parent: u32, voice: Voice, apps: &[AppEntry], trust: &Trust) -> i32 {
     if !die_with(parent) {
         return STATUS_LEFT;
     }
-    match work(root, voice, apps) {
+    match work(root, voice, apps, trust) {
         Ok(status) => status,
         Err(error) if error.kind() == ErrorKind::Vanished => STATUS_VANISHED,
         Err(error) => {
@@ -75,13 +76,16 @@ fn end_process(exit: Exit) -> ! {
     })
 }
 
-fn work(root: &Path, voice: Voice, apps: &[AppEntry]) -> Result<i32> {
+fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i32> {
+    // In each anew: a later slot must not work on what has taken the job's place.
+    trust.check(root)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     // There was a job when the supervisor started: this may be a later slot of a job that was removed.
     let spec = spec::load(&*disk, root).map_err(|error| match error.is_not_found() || error.kind() == ErrorKind::NotThisJob {
         true => error.of_kind(ErrorKind::Vanished),
         false => error,
     })?;
+    trust.check_output(root, &spec.ask.output)?;
     let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
     let name = here::new_name();
     let presence = Presence::register(&*disk, &name, here::uid()).map_err(|error| match is_gone(&error) {
@@ -125,7 +129,8 @@ fn turns(worker: &mut Worker, tasks: &mut Engine, heart: &Heart, watch: &Watch, 
             Ok(Turn::Leave) => return Ok(STATUS_LEFT),
             Err(error) if error.kind() == ErrorKind::Vanished => return Err(error),
             Err(error) => {
-                said.once(voice, worker, &format!("{error}; trying again"));
+                // Also where little is to be said: nothing goes on until somebody mends it.
+                said.once(Voice::Plain, worker, &format!("{error}; trying again"));
                 Some(LARGEST_WAIT)
             }
         };

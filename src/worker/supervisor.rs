@@ -43,6 +43,8 @@ pub enum Outcome {
 struct Shared {
     job: PathBuf,
     voice: Voice,
+    /// Further options of each slot.
+    options: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -57,9 +59,9 @@ struct State {
 pub struct Leash(Arc<Shared>);
 
 impl Supervisor {
-    /// Starts `slots` slots in the job at `job`, by this very program.
-    pub fn start(job: &Path, slots: u32, voice: Voice) -> Supervisor {
-        let shared = Arc::new(Shared { job: job.to_owned(), voice, state: Mutex::default() });
+    /// Starts `slots` slots in the job at `job`, by this very program; each is given `options`, too.
+    pub fn start(job: &Path, slots: u32, voice: Voice, options: Vec<String>) -> Supervisor {
+        let shared = Arc::new(Shared { job: job.to_owned(), voice, options, state: Mutex::default() });
         let threads = (0..slots.max(1)).map(|_| {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || shared.keep())
@@ -141,6 +143,7 @@ impl Shared {
         if self.voice == Voice::Quiet {
             command.arg("--quiet");
         }
+        command.args(&self.options);
         // A folder may be called like a flag.
         command.arg("--").arg(&self.job);
         let child = command.spawn().map_err(|error| Error::io("cannot start a worker with", program, error))?;

@@ -349,7 +349,7 @@ fn a_plan_that_was_looked_for_too_early_is_found_all_the_same() {
     let disk = SimDisk::holding(DiskState::new().with_dir("phase"));
     let (worker, boss) = (disk.client("worker"), disk.client("boss"));
     assert!(flockwork::job::plan::Plan::reduce(&worker, root()).expect("a look").is_none());
-    let file = flockwork::data::FileSum { name: "f".to_owned(), len: 0, crc32: 0, sections: 1 };
+    let file = flockwork::data::FileSum { name: "map-00000.a1@w.1.x.run".to_owned(), len: 0, crc32: 0, sections: 1 };
     let counted = flockwork::job::plan::Counted { task: 0, attempt: "map-00000.a1@w.1.x".to_owned(), files: vec![file] };
     let _ = flockwork::job::plan::create_reduce(&boss, Path::new("/job"), "bench", &[counted]).expect("plan");
     disk.inject(1, |_, op| matches!(op, Op::Look { .. }), What::Stale);

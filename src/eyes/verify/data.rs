@@ -128,7 +128,10 @@ impl Inspection<'_> {
         let mut sums = Counters::new();
         for claim in &claims {
             let Some(made) = self.made.get(claim) else { return };
-            made.counters.iter().for_each(|(name, n)| *sums.entry(name.clone()).or_default() += n);
+            for (name, n) in &made.counters {
+                let sum = sums.entry(name.clone()).or_default();
+                *sum = sum.saturating_add(*n);
+            }
         }
         let wrong = end.counters != sums;
         if wrong {

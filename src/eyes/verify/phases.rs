@@ -7,7 +7,7 @@ use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::error::{Error, Result};
 use crate::ids::{ClaimName, TaskFile, TaskId};
-use crate::job::end::{self, End};
+use crate::job::end::{self, END_BYTES_MAX, End};
 use crate::job::layout::{self, PHASE, PHASE_END, PHASE_FAILED, PHASE_FINISHED, PHASE_MAP, PHASE_REDUCE, State};
 use crate::job::plan::{Counted, Head, Plan};
 use crate::job::spec::Spec;
@@ -59,7 +59,7 @@ impl Inspection<'_> {
         self.check_verdict();
         for name in self.snapshot.phases.retried.clone() {
             let path = format!("{PHASE}/{name}");
-            let whole = self.disk.read(&path, u64::MAX).is_ok_and(|bytes| serde_json::from_slice::<End>(&bytes).is_ok());
+            let whole = self.disk.read(&path, END_BYTES_MAX).is_ok_and(|bytes| serde_json::from_slice::<End>(&bytes).is_ok());
             if !whole {
                 self.report.note(path, "cannot be understood: the attempts it blamed count again");
             }
