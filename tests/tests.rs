@@ -29,6 +29,12 @@ mod bad_input;
 /// The commands that look at a job or steer it.
 mod commands;
 
+/// What a mount can do, told by the doctor.
+mod doctor;
+
+/// A job broken on purpose.
+mod chaos;
+
 /// A user's own program has the whole command line.
 mod own_program;
 
