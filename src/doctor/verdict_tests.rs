@@ -1,6 +1,10 @@
 //! The mounts that are not to be had here: their figures, and what must be said of them.
 
+use std::path::Path;
+use std::time::Duration;
+
 use super::facts::{Alone, Facts, Locks, Mount, Over, Owner, Pair, Peer, Race, Rate, Rates, Room, Sight, Touch};
+use super::report::Report;
 use super::verdict::{Finding, Verdict, findings};
 
 fn good_race() -> Race {
@@ -160,6 +164,24 @@ fn mapped_users_little_room_and_slow_flushes_are_told() {
     let slow = found(|facts| facts.alone.rates.publish.p50_us = 50_000, "publish");
     assert_eq!(slow.verdict, Verdict::Slower);
     assert!(slow.advice.is_some_and(|advice| advice.contains("5 s")));
+}
+
+#[test]
+fn the_report_says_no_only_where_flockwork_cannot_work() {
+    let mut facts = with_peer();
+    pair(&mut facts).locks = Locks::Missing;
+    pair(&mut facts).here = Sight::default();
+    let report = |facts: &Facts| Report::new(Path::new("/mnt/share"), facts.clone(), Duration::from_secs(9));
+    let poor = report(&facts);
+    assert!(poor.can_run(), "{}", poor.text());
+    assert!(poor.text().contains("flockwork works here; slower for"), "{}", poor.text());
+    facts.alone.link = Race::refused("Operation not permitted (os error 1)");
+    let bad = report(&facts);
+    assert!(!bad.can_run());
+    assert!(bad.text().contains("cannot work    link: refused: Operation not permitted"), "{}", bad.text());
+    let json: serde_json::Value = serde_json::from_str(&bad.json()).expect("JSON");
+    assert_eq!((&json["can_run"], &json["peer"]), (&false.into(), &"node8".into()));
+    assert_eq!(json["figures"]["alone"]["link"]["refused"], "Operation not permitted (os error 1)");
 }
 
 #[test]

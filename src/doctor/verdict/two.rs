@@ -21,7 +21,7 @@ pub fn findings(pair: &Pair, offset_ms: f64) -> Vec<Finding> {
     all.extend(of_sight(&pair.there, &format!("on {host}")).map(Finding::there));
     all.push(notify(pair));
     let between = pair.peer.offset_ms - offset_ms;
-    let measured = format!("this machine's clock is {} that of {host}", ahead(between));
+    let measured = format!("this machine's clock is about {} that of {host}", ahead(between));
     all.push(Finding::new("clocks", Verdict::Note, measured, "nothing: no clock is ever compared with another"));
     if pair.peer.version != env!("CARGO_PKG_VERSION") {
         let measured = format!("{host} has flockwork {}, this machine {}", pair.peer.version, env!("CARGO_PKG_VERSION"));
@@ -72,7 +72,7 @@ fn bursts(sight: &Sight, who: &str) -> Finding {
 
 fn beats(sight: &Sight, who: &str) -> Finding {
     let measured = format!(
-        "the other's heartbeat is seen {who} late by {} at worst (asking the server), {} (opening the file), {} (plain stat)",
+        "the other's heartbeat is seen {who} late by {} at worst within 5 s (asking the server), {} (opening the file), {} (plain stat)",
         show_ms(sight.beat_forced_ms),
         show_ms(sight.beat_open_ms),
         show_ms(sight.beat_plain_ms)
