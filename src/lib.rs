@@ -19,6 +19,7 @@
 //! | door | `bin/`, `apps/` | anything but the public API |
 //! | cli | `cli` | decisions about tasks |
 //! | eyes | [`eyes`] | acting: it reads a snapshot |
+//! | outside | [`doctor`], [`chaos`] | a part in the protocol: one tries the mount, one kills processes |
 //! | roles | [`planner`], [`coordinator`], [`worker`] | the coordinator opens no input, shuffle or output data and runs no user code |
 //! | job, engine | [`job`], [`engine`] | each other; `job` reaches the file system only through [`disk::Disk`] |
 //! | disk | [`disk`] | policy: every hazard of a shared mount has one home |
@@ -30,11 +31,13 @@
 //! A program of one's own is its apps and one line, [`main`]; see [`app`].
 
 pub mod app;
+pub mod chaos;
 mod cli;
 pub mod control;
 pub mod coordinator;
 pub mod data;
 pub mod disk;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod eyes;

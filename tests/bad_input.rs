@@ -48,7 +48,7 @@ fn a_fifo_or_a_device_is_no_input() {
 }
 
 /// Starts flockwork as somebody whom permissions bind: as this user, or as `nobody` where this user is root.
-fn run_bound_by_permissions(farm: &Farm, args: &[&str], code: i32, parts: &[&str]) {
+pub(super) fn run_bound_by_permissions(farm: &Farm, args: &[&str], code: i32, parts: &[&str]) {
     use std::os::unix::fs::PermissionsExt;
     if !rustix::process::geteuid().is_root() {
         return farm.run(args).fails_saying(code, parts);

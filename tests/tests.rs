@@ -44,6 +44,12 @@ mod commands;
 /// Bad records, skipped.
 mod bad_records;
 
+/// What a mount can do, told by the doctor.
+mod doctor;
+
+/// A job broken on purpose.
+mod chaos;
+
 /// A user's own program has the whole command line.
 mod own_program;
 

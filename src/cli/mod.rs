@@ -14,9 +14,11 @@ use crate::error::{Error, ErrorKind, Result};
 mod app_list;
 mod ask;
 mod cat;
+mod chaos;
 mod clean;
 mod control;
 mod coordinator;
+mod doctor;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
@@ -76,6 +78,10 @@ enum Command {
     Clean(clean::Args),
     /// The same job in one thread, without a directory: to compare with
     Sequential(sequential::Args),
+    /// Kill and stop a job's processes here on purpose, and compare its result
+    Chaos(chaos::Args),
+    /// What a mount can do for flockwork, alone and from two machines at once
+    Doctor(doctor::Args),
     /// The apps this program knows, and their options
     Apps(app_list::Args),
     #[command(hide = true)]
@@ -107,6 +113,8 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Retry(args) => retry::run(&args),
         Command::Clean(args) => clean::run(&args),
         Command::Sequential(args) => sequential::run(&args, apps),
+        Command::Chaos(args) => chaos::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Apps(args) => app_list::run(&args, apps),
         Command::Slot(args) => return slot::run(&args, apps),
     };

@@ -154,7 +154,7 @@ impl Disk for RealDisk {
     }
 
     fn slate(&self, path: &str, bytes: &[u8]) -> io::Result<Box<dyn Slate>> {
-        let file = OpenOptions::new().write(true).custom_flags(bits(OFlags::NOFOLLOW)).open(self.path(path))?;
+        let file = open_plain(&self.path(path), OpenOptions::new().write(true))?;
         let end = file.metadata()?.len();
         let left = PAGE_BYTES - end % PAGE_BYTES;
         let filler = if bytes.len() as u64 > left { left } else { 0 };

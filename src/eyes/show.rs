@@ -109,13 +109,13 @@ impl Status {
             workers.sort_by_key(|worker| std::cmp::Reverse(worker.quiet_ms));
         }
         for trouble in &self.storage {
-            let _ = writeln!(text, "storage  {trouble}; everybody waits, and goes on when that is over");
+            let _ = writeln!(text, "storage  {}; everybody waits, and goes on when that is over", on_one_line(trouble));
         }
         for worker in workers.iter().take(WORKERS_MAX) {
             let claim = worker.claim.as_deref().and_then(|claim| claim.split('@').next()).unwrap_or("nothing");
             let _ = writeln!(text, "worker   {}: on {claim}, seen {}", worker.name, quiet(worker.quiet_ms));
             if let Some(trouble) = &worker.trouble {
-                let _ = writeln!(text, "         in trouble: {trouble}");
+                let _ = writeln!(text, "         in trouble: {}", on_one_line(trouble));
             }
         }
         if workers.len() > WORKERS_MAX {

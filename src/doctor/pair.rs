@@ -1,0 +1,254 @@
+//! What two machines can prove together: who the other is, races, a lock, and what each sees of the other.
+//!
+//! The first doctor makes the folder and writes the findings; the peer answers. Every wait has an end, after which the findings say that the other was lost.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::alone::task_name;
+use super::facts::{Locks, Mount, Pair, Peer, Race, Sight};
+use super::folder;
+use super::sight::{self, Lane};
+use super::talk::{Side, Talk};
+use crate::disk::real::RealDisk;
+use crate::disk::{Created, Disk, Flush, Lock, Moved, create, rename};
+use crate::error::{Error, ErrorKind, Result};
+use crate::here;
+
+/// How long one waits for the other's next word.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Names raced for by rename.
+const RENAMES: usize = 200;
+/// Names raced for by link.
+const LINKS: usize = 60;
+
+const OUT: Lane = Lane { news: "news-out", beats: "beat-out" };
+const BACK: Lane = Lane { news: "news-back", beats: "beat-back" };
+
+/// Who this process is, to the other.
+pub fn introduction(mount: &Mount, offset_ms: f64) -> Peer {
+    Peer { host: here::host(), boot: here::boot(), version: env!("CARGO_PKG_VERSION").to_owned(), mount: mount.clone(), offset_ms }
+}
+
+/// The peer that has come to this folder, if one does within `limit`.
+pub fn await_peer(disk: &RealDisk, limit: Duration) -> Result<Option<Peer>> {
+    let talk = Talk::new(disk, "talk-main", Side::First, PATIENCE);
+    let begun = Instant::now();
+    loop {
+        if let Some(peer) = talk.try_hear("hello")? {
+            return Ok(Some(peer));
+        }
+        if begun.elapsed() >= limit {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The first doctor's part, once a peer has come.
+pub fn lead(disk: &RealDisk, peer: Peer) -> Result<Pair> {
+    let talk = Talk::new(disk, "talk-main", Side::First, PATIENCE);
+    talk.say("welcome", &())?;
+    let (there, here) = lanes(disk, Side::First)?;
+    let fail = |error| Error::io("cannot write in", disk.root(), error);
+    for n in 0..RENAMES {
+        create::write_whole(disk, &format!("pair/{}", task_name(n)), b"", Flush::OnNetwork).map_err(fail)?;
+    }
+    let rename = race(&talk, "rename", RENAMES, |n| rename_one(disk, n, Side::First))?;
+    let draft = disk.draft("link", b"first", Flush::OnNetwork).map_err(fail)?;
+    let link = race(&talk, "link", LINKS, |n| link_one(disk, &draft, n))?;
+    let locks = hold_lock(&talk, disk)?;
+    talk.say("goodbye", &())?;
+    let () = talk.hear("goodbye")?;
+    let same_machine = peer.boot.is_some() && peer.boot == here::boot() && peer.host == here::host();
+    Ok(Pair { peer, same_machine, rename, link, locks, here: here.unwrap_or_default(), there: there.unwrap_or_default() })
+}
+
+/// The peer's part.
+pub fn answer(disk: &RealDisk) -> Result<()> {
+    let talk = Talk::new(disk, "talk-main", Side::Peer, PATIENCE);
+    let _ = lanes(disk, Side::Peer)?;
+    let mine = race(&talk, "rename", RENAMES, |n| rename_one(disk, n, Side::Peer))?;
+    drop(mine);
+    let draft = disk.draft("link", b"peer", Flush::OnNetwork).map_err(|error| Error::io("cannot write in", disk.root(), error))?;
+    let _ = race(&talk, "link", LINKS, |n| link_one(disk, &draft, n))?;
+    try_lock(&talk, disk)?;
+    let () = talk.hear("goodbye")?;
+    talk.say("goodbye", &())
+}
+
+/// Both directions at once. What the other sees of this side; and, for the first, what this side sees of the other, as the other measured it.
+fn lanes(disk: &RealDisk, side: Side) -> Result<(Option<Sight>, Option<Sight>)> {
+    let (makes, looks) = match side {
+        Side::First => (("talk-out", OUT), ("talk-back", BACK)),
+        Side::Peer => (("talk-back", BACK), ("talk-out", OUT)),
+    };
+    let talk = |dir| Talk::new(disk, dir, side, PATIENCE);
+    let (made, looked) = std::thread::scope(|scope| {
+        let looker = scope.spawn(move || sight::look(&talk(looks.0), looks.1));
+        let made = sight::make(&talk(makes.0), makes.1);
+        (made, looker.join())
+    });
+    looked.unwrap_or_else(|_| Err(Error::new(ErrorKind::Failed, "the looking thread panicked")))?;
+    let made = made?;
+    let talk = talk("talk-main");
+    match side {
+        Side::Peer => {
+            talk.say("sight", &made)?;
+            Ok((Some(made), None))
+        }
+        Side::First => Ok((Some(made), Some(talk.hear("sight")?))),
+    }
+}
+
+/// Both sides try every name, each in an order of its own.
+fn race(talk: &Talk<'_>, word: &str, names: usize, try_one: impl Fn(usize) -> std::io::Result<bool>) -> Result<Race> {
+    let mut order: Vec<usize> = (0..names).collect();
+    order.sort_by_cached_key(|_| here::chance());
+    talk.say(&format!("{word}-ready"), &())?;
+    let () = talk.hear(&format!("{word}-ready"))?;
+    let won: Result<Vec<usize>, std::io::Error> =
+        order.into_iter().filter_map(|n| try_one(n).map(|won| won.then_some(n)).transpose()).collect();
+    let won = won.map_err(|error| error.to_string());
+    talk.say(&format!("{word}-won"), &won)?;
+    let others: Result<Vec<usize>, String> = talk.hear(&format!("{word}-won"))?;
+    Ok(match (won, others) {
+        (Ok(ours), Ok(theirs)) => Race::of(names, ours.into_iter().chain(theirs)),
+        (Err(error), _) | (_, Err(error)) => Race::refused(error),
+    })
+}
+
+fn rename_one(disk: &RealDisk, n: usize, side: Side) -> std::io::Result<bool> {
+    let name = task_name(n);
+    let to = format!("won/{name}@{}.{}.pair", side.letter(), std::process::id());
+    Ok(rename::rename(disk, &format!("pair/{name}"), &to)? == Moved::Here)
+}
+
+fn link_one(disk: &RealDisk, draft: &str, n: usize) -> std::io::Result<bool> {
+    Ok(create::link_once(disk, draft, &format!("link/pair-{n}"))? == Created::Now)
+}
+
+/// Holds a lock while the other tries, then lets it go.
+fn hold_lock(talk: &Talk<'_>, disk: &RealDisk) -> Result<Locks> {
+    let fail = |error| Error::io("cannot open a file in", disk.root(), error);
+    create::write_whole(disk, "pair/lock", b"", Flush::OnNetwork).map_err(fail)?;
+    let hold = disk.open("pair/lock").map_err(fail)?;
+    let held = hold.try_lock();
+    talk.say("lock-held", &())?;
+    let tried: Tried = talk.hear("lock-tried")?;
+    drop(hold);
+    talk.say("lock-free", &())?;
+    let granted: Tried = talk.hear("lock-granted")?;
+    Ok(match (held, tried, granted) {
+        (Lock::Taken, Tried::Refused, Tried::Taken) => Locks::Exclude,
+        (Lock::Taken, Tried::Refused, _) => Locks::Stuck,
+        (Lock::Taken, Tried::Taken, _) => Locks::DoNotExclude,
+        _ => Locks::Missing,
+    })
+}
+
+fn try_lock(talk: &Talk<'_>, disk: &RealDisk) -> Result<()> {
+    let () = talk.hear("lock-held")?;
+    let fail = |error| Error::io("cannot open a file in", disk.root(), error);
+    disk.refresh("pair").map_err(fail)?;
+    let hold = disk.open("pair/lock").map_err(fail)?;
+    let tried = Tried::from(hold.try_lock());
+    talk.say("lock-tried", &tried)?;
+    let () = talk.hear("lock-free")?;
+    let begun = Instant::now();
+    let mut granted = hold.try_lock();
+    while granted == Lock::Refused && begun.elapsed() < Duration::from_secs(2) {
+        std::thread::sleep(Duration::from_millis(20));
+        granted = hold.try_lock();
+    }
+    talk.say("lock-granted", &Tried::from(granted))
+}
+
+/// [`Lock`], to be told to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+enum Tried {
+    Taken,
+    Refused,
+    Broken,
+}
+
+impl From<Lock> for Tried {
+    fn from(lock: Lock) -> Tried {
+        match lock {
+            Lock::Taken => Tried::Taken,
+            Lock::Refused => Tried::Refused,
+            Lock::Broken => Tried::Broken,
+        }
+    }
+}
+
+/// Finds a doctor at work in `dir` and introduces itself; gives its folder and name. A folder counts as alive once its stamp was seen to change.
+pub fn find(dir: &Path, me: &Peer, limit: Duration) -> Result<RealDisk> {
+    let begun = Instant::now();
+    let mut seen: Vec<(String, i128)> = Vec::new();
+    loop {
+        for name in folder::listed(dir).map_err(|error| Error::io("cannot list", dir, error))? {
+            let Some(stamp) = folder::stamp(dir, &name) else { continue };
+            match seen.iter().find(|(known, _)| *known == name) {
+                None => seen.push((name, stamp)),
+                Some((_, first)) if *first != stamp => {
+                    let disk = RealDisk::at(dir.join(&name));
+                    if greet(&disk, me)? {
+                        return Ok(disk);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        if begun.elapsed() >= limit {
+            let text = format!("waited {} s for a doctor on another machine in", limit.as_secs());
+            let error = Error::new(ErrorKind::Failed, text).on(dir);
+            let other = format!("start `flockwork doctor {}` there while this waits", dir.display());
+            return Err(error.advise(format!("{other}; if one runs, the two machines do not see the same folder (compare `ls -a`)")));
+        }
+        std::thread::sleep(Duration::from_millis(150));
+    }
+}
+
+/// True if this is the peer that the first talks with: there is one.
+fn greet(disk: &RealDisk, me: &Peer) -> Result<bool> {
+    let bytes = serde_json::to_vec(me).expect("string keys only");
+    // By link, for a second peer must not replace the first; a mount without links has a first doctor that says so and waits for nobody.
+    match create::create_once(disk, "talk-main/hello.peer", &bytes) {
+        Ok(Created::Before) => return Ok(false),
+        Ok(Created::Now) => {}
+        Err(_) if disk.refresh(".").is_err() => return Ok(false),
+        Err(error) => return Err(Error::io("cannot answer in", disk.root(), error)),
+    }
+    let talk = Talk::new(disk, "talk-main", Side::Peer, PATIENCE);
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        match talk.try_hear::<()>("welcome") {
+            Ok(Some(())) => return Ok(true),
+            Ok(None) => {}
+            // It had ended before it heard.
+            Err(_) if disk.refresh(".").is_err() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        // Rarely, for the first is still measuring.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_whose_doctor_is_dead_is_not_answered() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let left = dir.path().join(format!("{}node7.1.x", folder::PREFIX));
+        std::fs::create_dir(&left).expect("made");
+        std::fs::write(left.join(folder::ALIVE), b"").expect("written");
+        let me = introduction(&Mount::default(), 0.0);
+        let error = find(dir.path(), &me, Duration::from_millis(700)).expect_err("nobody is there");
+        assert!(error.to_string().contains("start `flockwork doctor"), "{error}");
+        assert_eq!(std::fs::read_dir(&left).expect("listed").count(), 1, "nothing is written there");
+    }
+}

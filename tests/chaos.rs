@@ -1,0 +1,95 @@
+//! A user's own job broken on purpose, and found right.
+
+use std::rc::Rc;
+
+use rustix::process::Signal;
+
+use super::common::{Farm, Program};
+
+/// Many small tasks, a few seconds of work for two slots.
+fn submit(farm: &Farm, app: &str) {
+    farm.ok(&["submit", app, "books", "--job", "job", "--split-lines", "12", "--lease", "1s", "--max-lost", "1000"]);
+}
+
+fn said(program: &Program, text: &str) -> usize {
+    program.stderr().matches(text).count()
+}
+
+#[test]
+fn a_job_under_chaos_ends_with_the_same_bytes() {
+    let farm = Farm::with_books();
+    submit(&farm, "wc");
+    let chaos = ["chaos", "job", "--slots", "2", "--kill-workers", "4/s", "--stop", "1500ms", "--kill-coordinator=1s", "--seed", "7"];
+    let chaos = farm.start(&chaos);
+    chaos.ends_with(0);
+    for text in ["the seed is 7", "killed slot", "the job finished", "the bytes are the same"] {
+        assert!(said(&chaos, text) > 0, "it says {text:?}: {}", chaos.stderr());
+    }
+    assert!(said(&chaos, "killed worker") + said(&chaos, "killed coordinator") > 0, "not only slots: {}", chaos.stderr());
+    assert!(said(&chaos, "started flockwork") > 2, "what is killed is started again: {}", chaos.stderr());
+    farm.finished_with("job", &farm.sequential("wc", &["books"]));
+    assert_eq!(farm.slots("job"), [], "nobody is left");
+}
+
+/// Their own coordinator and worker, started as users do, in the background.
+fn crew(farm: &Farm) -> [Rc<Program>; 2] {
+    let coordinator = farm.start(&["coordinator", "job", "--quiet"]);
+    let worker = farm.start(&["worker", "job", "--slots", "2", "--quiet"]);
+    farm.wait_for_names("job/claimed", 2);
+    [coordinator, worker]
+}
+
+#[test]
+fn processes_that_others_started_are_met_and_a_result_that_differs_is_told() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "jobcount", "books", "--job", "job", "-r", "1", "--lease", "2s"]);
+    let [coordinator, worker] = crew(&farm);
+    // Of another job in the same place, and so on the same machine: it must not be met.
+    farm.ok(&["submit", "jobcount", "books", "--job", "other", "-r", "1"]);
+    let bystander = farm.start(&["worker", "other", "--slots", "2", "--quiet"]);
+    farm.wait_for_names("other/workers", 2);
+    let before = farm.slots("other");
+    // It counts how often its maps were called, which chaos changes.
+    let chaos = farm.start(&["chaos", "job", "--kill-workers", "1/s", "--kill-coordinator=1s", "--for", "6s"]);
+    chaos.ends_with(1);
+    assert!(said(&chaos, "the bytes differ: at byte 2 of mr-out-00000 (line 1") == 1, "{}", chaos.stderr());
+    coordinator.wait();
+    worker.wait();
+    let kills = said(&chaos, "killed slot") + said(&chaos, "killed worker") + said(&chaos, "killed coordinator");
+    assert!(kills > 0, "somebody was met: {}", chaos.stderr());
+    assert_eq!(farm.slots("other"), before, "the other job's slots live: {}", chaos.stderr());
+    assert!(bystander.look().is_none());
+    assert!(farm.has("job/phase/finished"), "{}", chaos.stderr());
+}
+
+#[test]
+fn an_interrupted_chaos_lets_go_on_what_it_stopped() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "jobcount", "books", "--job", "job", "-r", "1", "--lease", "60s"]);
+    let [coordinator, worker] = crew(&farm);
+    let chaos = farm.start(&["chaos", "job", "--kill-workers", "0/s", "--stop", "1m"]);
+    let stopped = |farm: &Farm| {
+        let state =
+            |pid: &rustix::process::Pid| std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+        farm.slots("job").iter().filter(|pid| state(pid).contains(") T ")).count()
+    };
+    farm.wait_for("a slot is stopped", || (stopped(&farm) == 1).then_some(()));
+    chaos.signal(Signal::INT);
+    chaos.ends_with(130);
+    assert!(said(&chaos, "goes on\n") == 1, "{}", chaos.stderr());
+    assert_eq!(stopped(&farm), 0, "nobody stays stopped");
+    coordinator.ends_with(0);
+    worker.ends_with(0);
+}
+
+#[test]
+fn what_cannot_be_broken_is_said_with_what_to_do() {
+    let farm = Farm::with_books();
+    farm.run(&["chaos", "nowhere"]).fails_saying(1, &["no job in nowhere"]);
+    submit(&farm, "wc");
+    farm.run(&["chaos", "job"]).fails_saying(1, &["nobody of this user works on job", "flockwork worker", "--slots"]);
+    farm.run(&["chaos", "job", "--kill-workers", "3"]).fails_saying(2, &["is not a rate", "0.2/s"]);
+    farm.ok(&["cancel", "job"]);
+    farm.run(&["coordinator", "job", "--quiet"]).ends_with(1);
+    farm.run(&["chaos", "job", "--slots", "1"]).fails_saying(1, &["nothing to break in job", "has ended"]);
+}
