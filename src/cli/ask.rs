@@ -56,6 +56,9 @@ pub(super) struct JobArgs {
     /// A task that begins no record for so long has failed
     #[arg(long, default_value = "10m", value_parser = parse_stall, value_name = "TIME")]
     pub stall: Duration,
+    /// Never start a second attempt beside one that is far slower than the others
+    #[arg(long)]
+    pub no_backup: bool,
     /// Where the outputs go [default: JOB/output]
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -84,6 +87,7 @@ pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
         max_errors: job.max_errors,
         max_lost: job.max_lost,
         stall_ms: ms(job.stall),
+        backup: !job.no_backup,
         output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
     }
 }

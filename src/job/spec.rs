@@ -61,6 +61,9 @@ pub struct Ask {
     pub max_lost: u32,
     /// No record begun for this long is an error of the task, in milliseconds.
     pub stall_ms: u64,
+    /// Whether a task that runs far longer than others is given a second attempt beside the first.
+    #[serde(default = "backup_before_it_was_asked")]
+    pub backup: bool,
     /// Where the outputs go: `output`, or an absolute path.
     pub output: String,
 }
@@ -68,6 +71,11 @@ pub struct Ask {
 /// Jobs of the first days do not say it.
 fn memory_bytes_before_it_was_asked() -> u64 {
     256 << 20
+}
+
+/// Nor this, and they are led like others.
+fn backup_before_it_was_asked() -> bool {
+    true
 }
 
 impl Ask {

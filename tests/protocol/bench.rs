@@ -55,6 +55,7 @@ pub fn spec(size: Size) -> Spec {
         max_errors: 4,
         max_lost: 16,
         stall_ms: 600_000,
+        backup: true,
         output: "output".to_owned(),
     };
     Spec { format: FORMAT, id: "bench".to_owned(), submitted: String::new(), cwd: String::new(), ask }
@@ -291,8 +292,11 @@ impl Boss {
         let listed = self.disk.list("claimed").expect("list");
         let claims: Vec<ClaimName> = listed.iter().filter_map(|entry| entry.name.parse().ok()).collect();
         self.leases.look(&*self.disk, &claims).expect("look");
-        let stale: BTreeSet<ClaimName> = self.leases.stale().cloned().collect();
-        if self.coordinator.tick(&stale).expect("a tick").ended { turns::Turn::Done } else { turns::Turn::Wait(self.leases.period()) }
+        if self.coordinator.tick(&self.leases.watched()).expect("a tick").ended {
+            turns::Turn::Done
+        } else {
+            turns::Turn::Wait(self.leases.period())
+        }
     }
 }
 

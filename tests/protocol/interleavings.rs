@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use flockwork::coordinator::Coordinator;
+use flockwork::coordinator::leases::Watched;
 use flockwork::coordinator::plan::Action;
 use flockwork::disk::Disk;
 use flockwork::disk::sim::client::SimClient;
@@ -172,7 +173,7 @@ pub fn reaper(scene: &DiskState, number: u32, after: After) -> Actor {
             None => Step::Done(String::new()),
         },
         "expired" => {
-            let _ = coordinator(client, &scene, number).tick(&BTreeSet::new()).expect("a tick");
+            let _ = coordinator(client, &scene, number).tick(&Watched::default()).expect("a tick");
             Step::Done(String::new())
         }
         claim => {
