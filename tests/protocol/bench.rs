@@ -281,7 +281,11 @@ pub struct Boss {
 
 impl Boss {
     pub fn start(client: &SimClientDirect, spec: &Spec, maps: u32, name: &WorkerName) -> Boss {
-        let disk: Arc<dyn Disk> = Arc::new(client.clone());
+        Boss::start_on(Arc::new(client.clone()), spec, maps, name)
+    }
+
+    /// The same on any disk.
+    pub fn start_on(disk: Arc<dyn Disk>, spec: &Spec, maps: u32, name: &WorkerName) -> Boss {
         let _ = flockwork::disk::create::create_once(&*disk, layout::COORDINATOR_LOCK, b"").expect("the lock's file");
         let coordinator = Coordinator::new(Arc::clone(&disk), root().to_owned(), name.clone(), spec.clone(), maps, Log::none());
         Boss { disk, coordinator, leases: Leases::new(spec.ask.lease()) }
@@ -348,14 +352,23 @@ pub fn check_records(state: &DiskState) -> Result<(), String> {
 
 /// The job has ended well, with the right bytes, each task counted once and nothing left lying about.
 pub fn check_finished(state: &DiskState, size: Size) -> Result<(), String> {
+    check_end(state, size)?;
+    if state.inode("phase/finished") != state.inode("phase/end") || state.inode("phase/failed").is_some() {
+        return Err("the end has a wrong second name".to_owned());
+    }
+    match ["pending", "claimed"].into_iter().find(|dir| !state.children(dir).is_empty()) {
+        Some(dir) => Err(format!("{:?} stay in {dir}/", state.children(dir))),
+        None => Ok(()),
+    }
+}
+
+/// The end is decided, with the right bytes and each task counted once.
+fn check_end(state: &DiskState, size: Size) -> Result<(), String> {
     check_always(state)?;
     check_records(state)?;
     let end = end(state).ok_or("there is no end")?;
     if end.outcome != Outcome::Finished {
         return Err(format!("it ended {:?}: {:?}", end.outcome, end.error));
-    }
-    if state.inode("phase/finished") != state.inode("phase/end") || state.inode("phase/failed").is_some() {
-        return Err("the end has a wrong second name".to_owned());
     }
     for of in 0..size.reduces {
         let path = format!("output/{}", layout::output_name(of));
@@ -381,9 +394,13 @@ pub fn check_finished(state: &DiskState, size: Size) -> Result<(), String> {
     if done.len() != (size.maps + size.reduces) as usize {
         return Err(format!("only {done:?} are done"));
     }
-    match ["pending", "claimed"].into_iter().find(|dir| !state.children(dir).is_empty()) {
-        Some(dir) => Err(format!("{:?} stay in {dir}/", state.children(dir))),
-        None => Ok(()),
+    Ok(())
+}
+
+/// Judges where the end has been decided, and perhaps not all cleared up: panics with all there is to say.
+pub fn assert_ended(state: &DiskState, size: Size, about: &str) {
+    if let Err(what) = check_end(state, size) {
+        panic!("{about}: {what}\n{}", tree(state));
     }
 }
 
