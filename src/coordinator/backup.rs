@@ -8,10 +8,12 @@
 //! |---|---|
 //! | nothing lies in `pending/` | what nobody has begun goes before what somebody does already |
 //! | a slot is idle: a worker without a claim; as many backups as there are such slots, the longest running first | a busy worker has better things to do |
-//! | more than half of the phase's tasks are done | then its median is known: those that are not done are taken to be longer. The median of the done alone would be that of the quick |
-//! | the claim has run for more than three medians | Spark's factor of 1.5 would start a second attempt of many a task that by chance takes between 2 and 5 s, as those of the lab's job-count test do; by three it never happens |
-//! | and for more than four seconds | until a backup is noticed (1 s), claimed (1.3 s by polling) and done, less than that is mostly over |
+//! | the claim has run for more than three times the median of its phase | Spark's factor of 1.5 would start many a task twice that by chance takes between 2 and 5 s, as those of the lab's job-count test do; three never does |
+//! | or, where nine in ten tasks are done, more than one and a half times what all of those took | in a phase of many tasks that says more: where all take alike, a slow one is found in half the time |
+//! | and for more than two seconds | until a backup is noticed (1 s), claimed (1.3 s by polling) and done, less than that is mostly over |
 //! | it is the task's only claim, and no later attempt of the task failed or was lost | one backup at a time, and never one after the other at the cost of the limits |
+//!
+//! Tasks that are not done count as longer than those that are: so the median is known once half of the phase is done, and it is not that of the quick half.
 //!
 //! How long a claim has run is what the coordinator has seen itself ([`Leases::watched`](super::leases::Leases::watched)), so one that has just taken over begins
 //! at zero. How long a done attempt took its worker has said in its record, by its own clock: a duration, which no other clock is compared with. Records are
@@ -24,21 +26,23 @@ use super::plan::{Action, Ending, Facts};
 use crate::ids::{ClaimName, Phase, TaskFile, WorkerName};
 use crate::job::snapshot::{Snapshot, TaskView};
 
-/// A claim that has run for so many medians is far slower than others,
+/// A claim that has run for so many medians of its phase is far slower than others,
 const MEDIANS: u32 = 3;
+/// or for so many halves of what nine in ten took;
+const HALVES_OF_NINE_IN_TEN: u32 = 3;
 /// but not before this.
-const RUNNING_MIN: Duration = Duration::from_secs(4);
-/// Tasks of a phase that its median is taken of, at most.
+const RUNNING_MIN: Duration = Duration::from_secs(2);
+/// Tasks of a phase that are asked how long they took, at most.
 const SAMPLE: usize = 101;
 
-/// How long a task takes, by phase; `None` while it is not known.
+/// For how long a claim of each phase may run before it is far slower than others; `None` while that is not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Medians {
+pub struct Limits {
     map: Option<Duration>,
     reduce: Option<Duration>,
 }
 
-impl Medians {
+impl Limits {
     /// Of one phase.
     pub fn of(&self, phase: Phase) -> Option<Duration> {
         match phase {
@@ -47,16 +51,16 @@ impl Medians {
         }
     }
 
-    /// Says what is known of one phase.
-    pub fn set(&mut self, phase: Phase, median: Option<Duration>) {
+    /// Says it of one phase.
+    pub fn set(&mut self, phase: Phase, limit: Option<Duration>) {
         match phase {
-            Phase::Map => self.map = median,
-            Phase::Reduce => self.reduce = median,
+            Phase::Map => self.map = limit,
+            Phase::Reduce => self.reduce = limit,
         }
     }
 }
 
-/// The phases whose median is worth its reads: a claim has run for long, and a backup of it would find a slot.
+/// The phases whose limit is worth its reads: a claim has run for long, and a backup of it would find a slot.
 pub fn suspected(snapshot: &Snapshot, running: &BTreeMap<ClaimName, Duration>) -> Vec<Phase> {
     let steady = !snapshot.phases.end && !snapshot.cancel && !snapshot.pause;
     if !steady || anything_waits(snapshot) || n_idle(snapshot) == 0 {
@@ -67,15 +71,18 @@ pub fn suspected(snapshot: &Snapshot, running: &BTreeMap<ClaimName, Duration>) -
     [Phase::Map, Phase::Reduce].into_iter().filter(has_long).collect()
 }
 
-/// Tasks for the median: all, or so many from end to end.
+/// Tasks to be asked how long they took: all, or so many from end to end.
 pub fn sample(views: &[TaskView]) -> impl Iterator<Item = &TaskView> {
     views.iter().step_by(views.len().div_ceil(SAMPLE).max(1))
 }
 
-/// The median of tasks of which some are not done yet (`None`), and so are taken to be longer than those that are.
-pub fn median(durations: &mut [Option<Duration>]) -> Option<Duration> {
+/// The limit of a phase whose tasks took so long; `None` stands for one that is not done yet, and is taken to be longer than those that are.
+pub fn limit(durations: &mut [Option<Duration>]) -> Option<Duration> {
     durations.sort_unstable_by_key(|duration| duration.unwrap_or(Duration::MAX));
-    durations.get(durations.len() / 2).copied().flatten()
+    let at = |index: usize| durations.get(index).copied().flatten();
+    let by_median = at(durations.len() / 2)?.saturating_mul(MEDIANS);
+    let by_most = at(durations.len() * 9 / 10).map_or(Duration::MAX, |most| most.saturating_mul(HALVES_OF_NINE_IN_TEN) / 2);
+    Some(by_median.min(by_most).max(RUNNING_MIN))
 }
 
 /// The backups that are to be issued now.
@@ -85,10 +92,10 @@ pub fn backups(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
     }
     let mut slow = Vec::new();
     for (task, view) in snapshot.tasks() {
-        let Some(median) = facts.medians.of(task.phase) else { continue };
+        let Some(limit) = facts.limits.of(task.phase) else { continue };
         let Some(claim) = only_claim(view, facts) else { continue };
         let run = facts.running.get(claim).copied().unwrap_or_default();
-        if run > (median * MEDIANS).max(RUNNING_MIN)
+        if run > limit
             && let Some(number) = view.highest.checked_add(1)
         {
             slow.push((run, Action::Backup(task.attempt(number), claim.clone())));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::super::plan::{Action, Ending, Facts, plan};
-use super::{Medians, backups, median, sample, suspected};
+use super::{Limits, backups, limit, sample, suspected};
 use crate::ids::{ClaimName, Phase, TaskFile, TaskId, WorkerName};
 use crate::job::snapshot::{Belief, Phases, Snapshot, TaskView};
 
@@ -48,20 +48,20 @@ struct Known {
     endings: HashMap<String, Ending>,
     stale: BTreeSet<ClaimName>,
     stuck: BTreeSet<ClaimName>,
-    median: Option<Duration>,
+    limit: Option<Duration>,
 }
 
 impl Known {
-    fn all_run_for(snapshot: &Snapshot, run: Duration, median: Duration) -> Known {
+    fn all_run_for(snapshot: &Snapshot, run: Duration, limit: Duration) -> Known {
         let claims = snapshot.tasks().flat_map(|(_, view)| &view.claimed);
         let running = claims.map(|claim| (claim.clone(), run)).collect();
-        Known { running, endings: HashMap::new(), stale: BTreeSet::new(), stuck: BTreeSet::new(), median: Some(median) }
+        Known { running, endings: HashMap::new(), stale: BTreeSet::new(), stuck: BTreeSet::new(), limit: Some(limit) }
     }
 
     fn asked<T>(&self, ask: impl Fn(&Facts<'_>) -> T) -> T {
         let (none, blamed) = (BTreeSet::new(), HashSet::new());
-        let mut medians = Medians::default();
-        medians.set(Phase::Map, self.median);
+        let mut limits = Limits::default();
+        limits.set(Phase::Map, self.limit);
         ask(&Facts {
             endings: &self.endings,
             blamed: &blamed,
@@ -69,7 +69,7 @@ impl Known {
             stuck: &self.stuck,
             hollow: &none,
             running: &self.running,
-            medians,
+            limits,
             max_errors: 4,
             max_lost: 16,
         })
@@ -95,35 +95,53 @@ const LAST: usize = 7;
 const LAST_BACKED_UP: [&str; 1] = ["map-00007.a2 beside map-00007.a1@w.1.x"];
 
 #[test]
-fn a_claim_that_has_run_for_more_than_three_medians_is_backed_up() {
+fn a_claim_that_has_run_for_longer_than_the_limit_is_backed_up() {
     let snapshot = near_the_end(1);
-    for (run, median, wanted) in [(31, 10, 1), (30, 10, 0), (7, 2, 1), (6, 2, 0), (5, 1, 1), (4, 1, 0), (5, 0, 1), (4, 0, 0)] {
-        let found = Known::all_run_for(&snapshot, secs(run), secs(median)).backups(&snapshot);
-        assert_eq!(found, LAST_BACKED_UP[..wanted], "{run} s where the median is {median} s");
+    for (run, wanted) in [(31, 1), (30, 0), (0, 0)] {
+        let found = Known::all_run_for(&snapshot, secs(run), secs(30)).backups(&snapshot);
+        assert_eq!(found, LAST_BACKED_UP[..wanted], "{run} s");
     }
+    let mut unknown = Known::all_run_for(&snapshot, secs(1000), secs(1));
+    unknown.limit = None;
+    assert_eq!(unknown.backups(&snapshot), [""; 0], "nothing is slow before the limit is known, or where backups are not wanted");
+    let mut unseen = Known::all_run_for(&snapshot, secs(1000), secs(1));
+    unseen.running.clear();
+    assert_eq!(unseen.backups(&snapshot), [""; 0], "a coordinator that has just taken over has seen nothing run yet");
+}
+
+/// The limit in tenths of a second, where some took so many tenths, and so many are not done.
+fn limit_of(done: &[u64], n_undone: usize) -> Option<u128> {
+    let done = done.iter().map(|tenths| Some(Duration::from_millis(tenths * 100)));
+    limit(&mut done.chain(vec![None; n_undone]).collect::<Vec<_>>()).map(|limit| limit.as_millis() / 100)
+}
+
+#[test]
+fn the_limit_is_three_medians_known_once_more_than_half_are_done() {
+    assert_eq!(limit_of(&[], 0), None);
+    assert_eq!(limit_of(&[], 1), None);
+    assert_eq!(limit_of(&[10, 20], 2), None, "the half is not enough");
+    assert_eq!(limit_of(&[30, 10, 20], 2), Some(90), "not three times the median of the done, which would be 60");
+    assert_eq!(limit_of(&[90, 30, 10, 20], 1), Some(90));
+    assert_eq!(limit_of(&[0, 1, 2, 3], 1), Some(20), "two seconds at least");
+}
+
+#[test]
+fn where_nine_in_ten_are_done_the_limit_is_half_as_long_again_as_those_took() {
+    assert_eq!(limit_of(&[100; 9], 1), Some(300), "nine of ten are not more than nine in ten");
+    assert_eq!(limit_of(&[100; 10], 1), Some(150));
+    let slow_worker = [vec![100; 93], vec![1000; 4]].concat();
+    assert_eq!(limit_of(&slow_worker, 3), Some(150), "a slow worker's share of the tasks is small");
+    let mixed: Vec<u64> = (1..=97).collect();
+    assert_eq!(limit_of(&mixed, 3), Some(91 * 3 / 2), "and where times differ much, so does it: the median alone would say 153");
 }
 
 #[test]
 fn tasks_of_two_to_five_seconds_never_run_twice_whatever_the_draw() {
-    // The lab's job-count test: the quickest possible median, the slowest possible task, and a second for the machine.
-    let snapshot = near_the_end(3);
-    assert_eq!(Known::all_run_for(&snapshot, secs(6), secs(2)).backups(&snapshot), [""; 0]);
-}
-
-#[test]
-fn the_median_is_known_once_more_than_half_are_done_and_counts_the_others_as_longer() {
-    let of = |done: &[u64], n_undone: usize| {
-        let done = done.iter().map(|s| Some(secs(*s)));
-        median(&mut done.chain(vec![None; n_undone]).collect::<Vec<_>>())
-    };
-    assert_eq!(of(&[], 0), None);
-    assert_eq!(of(&[], 1), None);
-    assert_eq!(of(&[1, 2], 2), None, "the half is not enough");
-    assert_eq!(of(&[3, 1, 2], 2), Some(secs(3)), "not the median of the done, which would be 2");
-    assert_eq!(of(&[5, 1, 9], 0), Some(secs(5)));
-    let mut unknown = Known::all_run_for(&near_the_end(1), secs(1000), secs(1));
-    unknown.median = None;
-    assert_eq!(unknown.backups(&near_the_end(1)), [""; 0], "nothing is slow before the median is known, or where backups are not wanted");
+    // The lab's job-count test, eight tasks for four workers: the quickest possible ones done, the slowest possible ones still at work.
+    for n_undone in 1..=3 {
+        let limit = limit_of(&vec![20; 8 - n_undone], n_undone).expect("known");
+        assert!(limit >= 60, "five seconds, and one for the machine: {limit}");
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub mod plan;
 mod probes;
 pub mod serve;
 
-use backup::Medians;
+use backup::Limits;
 use leases::Watched;
 use ledger::Ledger;
 use plan::Facts;
@@ -136,7 +136,7 @@ impl Coordinator {
     }
 
     fn plan(&mut self, snapshot: &Snapshot, watched: &Watched) -> Result<Vec<plan::Action>> {
-        let medians = self.medians(snapshot, watched)?;
+        let limits = self.limits(snapshot, watched)?;
         let stuck = self.stuck.keys().cloned().collect();
         let facts = Facts {
             endings: &self.ledger.endings,
@@ -145,18 +145,18 @@ impl Coordinator {
             stuck: &stuck,
             hollow: &self.hollow,
             running: &watched.running,
-            medians,
+            limits,
             max_errors: self.spec.ask.max_errors,
             max_lost: self.spec.ask.max_lost,
         };
         Ok(plan::plan(snapshot, &facts))
     }
 
-    /// The phases' medians, where a backup might be wanted: else nobody asks. Done records are read for the end of their phase anyway, and once.
-    fn medians(&mut self, snapshot: &Snapshot, watched: &Watched) -> Result<Medians> {
-        let mut medians = Medians::default();
+    /// The phases' limits, where a backup might be wanted: else nobody asks. Done records are read for the end of their phase anyway, and once.
+    fn limits(&mut self, snapshot: &Snapshot, watched: &Watched) -> Result<Limits> {
+        let mut limits = Limits::default();
         if !self.spec.ask.backup {
-            return Ok(medians);
+            return Ok(limits);
         }
         for phase in backup::suspected(snapshot, &watched.running) {
             let mut durations = Vec::new();
@@ -167,9 +167,9 @@ impl Coordinator {
                 };
                 durations.push(done.map(|(_, elapsed_ms)| Duration::from_millis(elapsed_ms)));
             }
-            medians.set(phase, backup::median(&mut durations));
+            limits.set(phase, backup::limit(&mut durations));
         }
-        Ok(medians)
+        Ok(limits)
     }
 
     fn unreadable(&self, error: std::io::Error) -> Error {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::backup::{self, Medians};
+use super::backup::{self, Limits};
 use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
 use crate::job::record::Ended;
 use crate::job::snapshot::{Snapshot, TaskView};
@@ -26,8 +26,8 @@ pub struct Facts<'a> {
     pub hollow: &'a BTreeSet<ClaimName>,
     /// For how long claims have run.
     pub running: &'a BTreeMap<ClaimName, Duration>,
-    /// How long a task of each phase takes; unknown where no backup is wanted.
-    pub medians: Medians,
+    /// For how long claims may run before they are far slower than others; unknown where no backup is wanted.
+    pub limits: Limits,
     /// Reported errors of a task before the job fails.
     pub max_errors: u32,
     /// Lost leases and retracts of a task before the job fails.

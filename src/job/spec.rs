@@ -163,3 +163,27 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Spec> {
     }
     serde_json::from_slice(bytes).map_err(damaged)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first versions wrote it.
+    const OLD: &str = r#"{"format":1,"id":"x","submitted":"then","cwd":"/","app":"wc","options":{},"inputs":["in"],"reduces":10,"split_bytes":1,
+        "split_lines":null,"shuffle":"run","lease_ms":10000,"max_errors":4,"max_lost":16,"stall_ms":600000,"output":"output"}"#;
+
+    #[test]
+    fn a_job_that_does_not_say_so_is_led_with_backups() {
+        let spec = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job");
+        assert!(spec.ask.backup);
+        assert_eq!(parse(&serde_json::to_vec(&spec).expect("written"), Path::new("job.json")).expect("read back"), spec);
+    }
+
+    #[test]
+    fn a_job_without_backups_is_another_job() {
+        let with = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job").ask;
+        let without = Ask { backup: false, ..with.clone() };
+        assert_ne!(with, without);
+        assert_eq!(with.differences(&without), ["its backup is true, not false"]);
+    }
+}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flockwork::control::Control;
-use flockwork::coordinator::backup::Medians;
+use flockwork::coordinator::backup::Limits;
 use flockwork::coordinator::leases::Leases;
 use flockwork::coordinator::plan::{Action, Facts, plan};
 use flockwork::data::{Counters, Failure, Made};
@@ -95,7 +95,7 @@ fn attempt_numbers_go_one_above_the_highest_and_counting_would_use_a_name_twice(
     let disk = SimDisk::holding(state);
     let snapshot = Snapshot::take(&disk.client("c"), Shape { maps: 1, reduces: 1 }, Belief::Sure).expect("a look");
     let (endings, none, blamed) = (HashMap::new(), BTreeSet::new(), HashSet::new());
-    let (running, medians) = (BTreeMap::new(), Medians::default());
+    let (running, limits) = (BTreeMap::new(), Limits::default());
     let facts = Facts {
         endings: &endings,
         blamed: &blamed,
@@ -103,7 +103,7 @@ fn attempt_numbers_go_one_above_the_highest_and_counting_would_use_a_name_twice(
         stuck: &none,
         hollow: &none,
         running: &running,
-        medians,
+        limits,
         max_errors: 4,
         max_lost: 16,
     };

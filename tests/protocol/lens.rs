@@ -198,7 +198,8 @@ impl CountsBoth {
                 continue;
             }
             let more = record::own_result(&entry.name, &self.0.read(&format!("done/{other}"), u64::MAX)?);
-            let results = lines.iter_mut().filter_map(|line| if let Event::Result { made, .. } = &mut line.event { Some(made) } else { None });
+            let results =
+                lines.iter_mut().filter_map(|line| if let Event::Result { made, .. } = &mut line.event { Some(made) } else { None });
             for made in results {
                 more.iter().flat_map(|(made, _)| &made.counters).for_each(|(name, n)| *made.counters.entry(name.clone()).or_default() += n);
             }
