@@ -10,7 +10,7 @@
 //! | a slot is idle: a worker without a claim; as many backups as there are such slots, the longest running first | a busy worker has better things to do |
 //! | the claim has run for more than three times the median of its phase | Spark's factor of 1.5 would start many a task twice that by chance takes between 2 and 5 s, as those of the lab's job-count test do; three never does |
 //! | or, where nine in ten tasks are done, more than one and a half times what all of those took | in a phase of many tasks that says more: where all take alike, a slow one is found in half the time |
-//! | and for more than two seconds | until a backup is noticed (1 s), claimed (1.3 s by polling) and done, less than that is mostly over |
+//! | and for more than two seconds | until a backup is noticed (half a second), claimed (1.3 s by polling) and done, less than that is mostly over |
 //! | it is the task's only claim, and no later attempt of the task failed or was lost | one backup at a time, and never one after the other at the cost of the limits |
 //!
 //! Tasks that are not done count as longer than those that are: so the median is known once half of the phase is done, and it is not that of the quick half.
@@ -60,10 +60,15 @@ impl Limits {
     }
 }
 
-/// The phases whose limit is worth its reads: a claim has run for long, and a backup of it would find a slot.
-pub fn suspected(snapshot: &Snapshot, running: &BTreeMap<ClaimName, Duration>) -> Vec<Phase> {
+/// Nothing waits, something is being done, and a backup of it would find a slot.
+pub fn may_be_wanted(snapshot: &Snapshot) -> bool {
     let steady = !snapshot.phases.end && !snapshot.cancel && !snapshot.pause;
-    if !steady || anything_waits(snapshot) || n_idle(snapshot) == 0 {
+    steady && !anything_waits(snapshot) && snapshot.tasks().any(|(_, view)| !view.claimed.is_empty()) && n_idle(snapshot) > 0
+}
+
+/// The phases whose limit is worth its reads: backups may be wanted, and a claim has run for long.
+pub fn suspected(snapshot: &Snapshot, running: &BTreeMap<ClaimName, Duration>) -> Vec<Phase> {
+    if !may_be_wanted(snapshot) {
         return Vec::new();
     }
     let is_long = |claim: &ClaimName| running.get(claim).is_some_and(|run| *run > RUNNING_MIN);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::super::plan::{Action, Ending, Facts, plan};
-use super::{Limits, backups, limit, sample, suspected};
+use super::{Limits, backups, limit, may_be_wanted, sample, suspected};
 use crate::ids::{ClaimName, Phase, TaskFile, TaskId, WorkerName};
 use crate::job::snapshot::{Belief, Phases, Snapshot, TaskView};
 
@@ -173,6 +173,7 @@ fn there_are_no_more_backups_than_idle_slots_and_the_slowest_come_first() {
     let snapshot = near_the_end(4);
     let known = Known::all_run_for(&snapshot, secs(100), secs(1));
     assert_eq!((known.backups(&snapshot), suspected(&snapshot, &known.running)), (Vec::new(), Vec::new()), "all work");
+    assert!(!may_be_wanted(&snapshot) && !may_be_wanted(&near_the_end(0)) && may_be_wanted(&near_the_end(1)));
 }
 
 #[test]

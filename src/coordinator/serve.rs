@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::leases::{Leases, Watched};
 use super::probes::Probes;
-use super::{Coordinator, Tick};
+use super::{Coordinator, Tick, backup};
 use crate::disk::rename::is_gone;
 use crate::disk::watch::{Waker, Watch};
 use crate::disk::{Created, Disk, Flush, Hold, Lock, create, fresh};
@@ -32,6 +32,8 @@ const STANDBY_PERIOD: Duration = Duration::from_millis(200);
 const REST_PER_ROUND: u32 = 3;
 /// but no longer than this.
 const REST_MAX: Duration = Duration::from_millis(500);
+/// While a backup may be wanted, no wait is longer.
+const TAIL_WAIT_MAX: Duration = Duration::from_millis(500);
 /// A disk that refuses is asked again after this long.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,10 @@ struct Sightings {
     silent: BTreeSet<ClaimName>,
     running: BTreeMap<ClaimName, Duration>,
     dead: BTreeSet<WorkerName>,
+    /// When the claims were last looked at.
+    looked: Duration,
+    /// They are to be looked at now: there are new ones, and how long they run will matter.
+    look_now: bool,
 }
 
 type Shared = Arc<Mutex<Sightings>>;
@@ -163,7 +169,7 @@ fn lead(
             return Ok(Led::Relieved);
         }
         office.lock();
-        let tick = match coordinator.tick(&watched(shared)) {
+        let tick = match coordinator.tick(&watched(shared, begun, coordinator.spec.ask.lease())) {
             Ok(tick) => tick,
             Err(error) if is_passing(&error) => {
                 tell(News::Trouble(&error));
@@ -177,7 +183,8 @@ fn lead(
             return end::load(&*coordinator.disk, &coordinator.root).map(Led::Ended);
         }
         bury(coordinator, shared);
-        sight(shared, &tick, sentry);
+        let is_tail = coordinator.spec.ask.backup && backup::may_be_wanted(&tick.snapshot);
+        sight(shared, &tick, is_tail, sentry);
         let waiting = tick.snapshot.tasks().any(|(_, view)| !view.pending.is_empty());
         if !tick.snapshot.workers.is_empty() || !waiting {
             worker_seen = coordinator.disk.now();
@@ -192,7 +199,8 @@ fn lead(
             backoff.reset();
             continue;
         }
-        if watch.wait(backoff.next_wait()) == crate::disk::watch::Woken::Event {
+        let wait = if is_tail { backoff.next_wait().min(TAIL_WAIT_MAX) } else { backoff.next_wait() };
+        if watch.wait(wait) == crate::disk::watch::Woken::Event {
             backoff.reset();
         }
     }
@@ -204,20 +212,25 @@ fn is_passing(error: &Error) -> bool {
     error.io_error().is_some() && error.kind() != crate::ErrorKind::Vanished
 }
 
-fn watched(shared: &Shared) -> Watched {
+fn watched(shared: &Shared, now: Duration, lease: Duration) -> Watched {
     let seen = lock(shared);
     let of_dead = seen.claims.iter().filter(|claim| seen.dead.contains(&claim.worker));
-    Watched { stale: of_dead.chain(&seen.silent).cloned().collect(), running: seen.running.clone() }
+    // They have run on since they were looked at, unless the sentry is stalled.
+    let since = Some(now.saturating_sub(seen.looked)).filter(|since| *since <= lease / 5).unwrap_or_default();
+    let running = seen.running.iter().map(|(claim, run)| (claim.clone(), *run + since)).collect();
+    Watched { stale: of_dead.chain(&seen.silent).cloned().collect(), running }
 }
 
 /// Tells the sentry what there is. New workers are probed at once: only a lock that was found taken can be found free, however short its worker's life.
-fn sight(shared: &Shared, tick: &Tick, sentry: &Thread) {
+/// New claims are looked at at once where it matters soon for how long they have run.
+fn sight(shared: &Shared, tick: &Tick, is_tail: bool, sentry: &Thread) {
     let mut seen = lock(shared);
     seen.claims = tick.snapshot.tasks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
-    let has_new = !tick.snapshot.workers.is_subset(&seen.workers);
+    seen.look_now |= is_tail && seen.claims.iter().any(|claim| !seen.running.contains_key(claim));
+    let has_news = !tick.snapshot.workers.is_subset(&seen.workers) || seen.look_now;
     seen.workers.clone_from(&tick.snapshot.workers);
     drop(seen);
-    if has_new {
+    if has_news {
         sentry.unpark();
     }
 }
@@ -308,7 +321,8 @@ impl Sentry {
     fn run(mut self) {
         let mut next_look = self.disk.now();
         while !self.over.load(Relaxed) {
-            if self.disk.now() >= next_look {
+            let look_now = std::mem::take(&mut lock(&self.shared).look_now);
+            if look_now || self.disk.now() >= next_look {
                 next_look = self.disk.now() + self.leases.period();
                 self.look();
             }
@@ -334,7 +348,7 @@ impl Sentry {
         let Watched { stale: silent, running } = self.leases.watched();
         let mut seen = lock(&self.shared);
         let news = !silent.is_subset(&seen.silent);
-        (seen.silent, seen.running) = (silent, running);
+        (seen.silent, seen.running, seen.looked) = (silent, running, self.disk.now());
         seen.claims.extend(claims);
         drop(seen);
         if news {
