@@ -105,7 +105,7 @@ fn with_no_backup_the_slow_one_is_waited_for() {
     slow.ends_with(0);
 }
 
-/// A hundred tasks of a second for four workers, one of which is ten times as slow from the 93rd result on, if at all.
+/// A hundred tasks of a second for four workers, one of which is ten times as slow in its last task or last but one, if at all.
 fn hundred(options: &[&str], is_slow_at_last: bool) -> Duration {
     let farm = Farm::new();
     submit(&farm, 100, &[&["-r", "4", "-o", "ms=1000"], options].concat());
@@ -114,7 +114,7 @@ fn hundred(options: &[&str], is_slow_at_last: bool) -> Duration {
     let started = Instant::now();
     let leader = farm.start(&["coordinator", "job", "--quiet"]);
     if is_slow_at_last {
-        farm.wait_for_names("job/done", 93);
+        farm.wait_for_names("job/done", 92);
         farm.write(SLOW, "");
     }
     leader.ends_with(0);
@@ -133,5 +133,6 @@ fn a_hundred_tasks_with_one_slow_worker_take_hardly_longer_than_without() {
     let waited = hundred(&["--no-backup"], true);
     let more = |took: Duration| (took.as_secs_f64() / healthy.as_secs_f64() - 1.0) * 100.0;
     println!("with backups {:+.1} %, without {:+.1} %", more(backed_up), more(waited));
-    assert!(more(backed_up) < 15.0 && waited > backed_up);
+    assert!(more(backed_up) < 15.0, "{:+.1} %", more(backed_up));
+    assert!(waited > backed_up);
 }

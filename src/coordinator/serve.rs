@@ -225,8 +225,9 @@ fn watched(shared: &Shared, now: Duration, lease: Duration) -> Watched {
 /// New claims are looked at at once where it matters soon for how long they have run.
 fn sight(shared: &Shared, tick: &Tick, is_tail: bool, sentry: &Thread) {
     let mut seen = lock(shared);
-    seen.claims = tick.snapshot.tasks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
-    seen.look_now |= is_tail && seen.claims.iter().any(|claim| !seen.running.contains_key(claim));
+    let claims: BTreeSet<ClaimName> = tick.snapshot.tasks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
+    seen.look_now |= is_tail && !claims.is_subset(&seen.claims);
+    seen.claims = claims;
     let has_news = !tick.snapshot.workers.is_subset(&seen.workers) || seen.look_now;
     seen.workers.clone_from(&tick.snapshot.workers);
     drop(seen);
