@@ -9,7 +9,7 @@
 //!
 //! # Words, one per meaning
 //! *job*; *task* (one map or reduce unit); *attempt* (one try of a task); *claim* (a worker's hold on an attempt); *lease* (how long a silent claim is believed); *split* (a map task's
-//! piece of the input); *record*; *partition*; *combiner*; *run* (sorted pairs by partition in one file); *spill* (a run on disk inside one attempt); *shuffle file* (a map attempt's committed output); *output file* (`mr-out-00003`); *retract* (a result taken back because its files are missing).
+//! piece of the input); *record*; *partition*; *combiner*; *run* (sorted pairs by partition in one file); *spill* (a run on disk inside one attempt); *shuffle file* (a map attempt's committed output); *output file* (`mr-out-00003`); *retract* (a result taken back because its files are missing); *backup* (a second attempt beside a slow one).
 //!
 //! # The house
 //! Each floor uses only those below it; a test holds the floors.

@@ -167,6 +167,92 @@ fn a_standby_takes_over_at_once() {
     workers.iter().for_each(|worker| worker.ends_with(0));
 }
 
+fn leads(coordinator: &Program) -> bool {
+    coordinator.stderr().contains("leading the job")
+}
+
+/// Three coordinators: the one that leads, and two that stand by.
+fn three(farm: &Farm) -> (Rc<Program>, Vec<Rc<Program>>) {
+    let first = coordinator(farm);
+    farm.wait_for("the first leads", || leads(&first).then_some(()));
+    let standbys: Vec<_> = (0..2).map(|_| coordinator(farm)).collect();
+    for standby in &standbys {
+        farm.wait_for("it stands by", || standby.stderr().contains("standing by").then_some(()));
+    }
+    (first, standbys)
+}
+
+/// Waits until one of them leads, and takes it out.
+fn next_leader(farm: &Farm, standbys: &mut Vec<Rc<Program>>) -> Rc<Program> {
+    let at = farm.wait_for("a standby leads", || standbys.iter().position(|standby| leads(standby)));
+    standbys.remove(at)
+}
+
+#[test]
+fn of_three_coordinators_two_may_be_killed_and_each_time_another_leads_at_once() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    farm.ok(&MANY);
+    let (mut leader, mut standbys) = three(&farm);
+    for left in [1, 0] {
+        let died = Instant::now();
+        leader.kill_alone();
+        leader = next_leader(&farm, &mut standbys);
+        assert!(died.elapsed() < Duration::from_secs(2), "the lock fell free: {:?}", died.elapsed());
+        assert_eq!(standbys.iter().filter(|standby| !leads(standby)).count(), left, "one leads, the other stands by");
+    }
+    let workers: Vec<_> = (0..2).map(|_| worker(&farm)).collect();
+    leader.ends_with(0);
+    farm.finished_with("job", &oracle);
+    workers.iter().for_each(|worker| worker.ends_with(0));
+}
+
+#[test]
+fn a_stopped_leader_is_relieved_after_three_leases_and_stands_by_when_it_wakes_up() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    farm.ok(&MANY);
+    let (old, mut standbys) = three(&farm);
+    let early = worker(&farm);
+    farm.wait_for_names("job/done", 10);
+    early.kill_alone(); // In mid-job: nothing moves until others come.
+    old.signal(Signal::STOP);
+    let stopped = Instant::now();
+    let new = next_leader(&farm, &mut standbys);
+    assert!(stopped.elapsed() > Duration::from_millis(2500), "its lock was never free: {:?}", stopped.elapsed());
+    old.signal(Signal::CONT);
+    farm.wait_for("the old one stands by", || old.stderr().contains("standing by").then_some(()));
+    assert_eq!(old.stderr().matches("leading the job").count(), 1, "it led once");
+    let workers: Vec<_> = (0..2).map(|_| worker(&farm)).collect();
+    for coordinator in [&old, &new, &standbys[0]] {
+        coordinator.ends_with(0);
+    }
+    farm.finished_with("job", &oracle);
+    farm.ok(&["verify", "job"]);
+    workers.iter().for_each(|worker| worker.ends_with(0));
+}
+
+#[test]
+fn a_leader_stopped_in_mid_work_and_woken_up_changes_no_byte() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    farm.ok(&MANY);
+    let (old, mut standbys) = three(&farm);
+    let mut workers = vec![worker(&farm)];
+    farm.wait_for_names("job/done", 5);
+    old.signal(Signal::STOP);
+    let new = next_leader(&farm, &mut standbys);
+    workers.push(worker(&farm));
+    farm.wait_for("the work goes on", || (farm.names("job/phase").len() > 1 || farm.names("job/done").len() >= 40).then_some(()));
+    old.signal(Signal::CONT);
+    for coordinator in [&old, &new, &standbys[0]] {
+        coordinator.ends_with(0);
+    }
+    farm.finished_with("job", &oracle);
+    farm.ok(&["verify", "job"]);
+    workers.iter().for_each(|worker| worker.ends_with(0));
+}
+
 #[test]
 fn slots_die_with_their_worker_and_their_claims_go_to_others() {
     let farm = Farm::with_books();

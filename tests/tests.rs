@@ -20,6 +20,9 @@ mod lab;
 /// Slots and coordinators killed, stopped and doubled.
 mod killed;
 
+/// One slow worker, whose task another does.
+mod stragglers;
+
 /// How long a death goes unnoticed: the only tests that claim something about time.
 mod time_to_notice;
 

@@ -59,6 +59,9 @@ pub(super) struct JobArgs {
     /// Pass over a record that made two attempts of its task fail, also by ending their process; at most 100 a task, told at the end
     #[arg(long)]
     pub skip_bad_records: bool,
+    /// Never start a second attempt beside one that is far slower than the others
+    #[arg(long)]
+    pub no_backup: bool,
     /// Where the outputs go [default: JOB/output]
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -88,6 +91,7 @@ pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
         max_lost: job.max_lost,
         stall_ms: ms(job.stall),
         skip_bad_records: job.skip_bad_records,
+        backup: !job.no_backup,
         output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
     }
 }

@@ -1,10 +1,11 @@
 //! A small job driven by hand, for the tests of the commands that look and steer: the real protocol on a real directory, and a stand-in for the engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::open::Job;
+use crate::coordinator::leases::Watched;
 use crate::coordinator::{Coordinator, Tick};
 use crate::data::{Counters, FileSum, Made, ShuffleForm, Split};
 use crate::disk::Disk;
@@ -80,7 +81,7 @@ impl Bench {
     }
 
     pub fn tick(&mut self) -> Tick {
-        self.coordinator.tick(&BTreeSet::new()).expect("a tick")
+        self.coordinator.tick(&Watched::default()).expect("a tick")
     }
 
     /// Claims whatever can be claimed.
@@ -177,6 +178,7 @@ fn ask() -> Ask {
         max_lost: 2,
         stall_ms: 1000,
         skip_bad_records: false,
+        backup: true,
         output: OUTPUT.to_owned(),
     }
 }

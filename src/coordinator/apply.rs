@@ -39,6 +39,10 @@ impl Coordinator {
     pub fn apply(&mut self, snapshot: &Snapshot, action: &Action) -> Result<()> {
         match action {
             Action::Issue(attempt) => self.issue(*attempt),
+            Action::Backup(attempt, slow) => {
+                self.log.event("backup", &attempt.to_string(), &format!("beside {slow}, which runs far longer than others did"));
+                self.issue(*attempt)
+            }
             Action::Expire(claim, why) => self.expire(claim, *why),
             Action::DropPending(attempt) => self.drop_pending(*attempt),
             Action::Retract(claim) => self.retract(claim),
@@ -129,7 +133,7 @@ impl Coordinator {
     }
 
     /// The result of a done attempt; `None` marks it hollow, to be retracted.
-    fn result(&mut self, claim: &ClaimName) -> Result<Option<(Made, u64)>> {
+    pub(super) fn result(&mut self, claim: &ClaimName) -> Result<Option<(Made, u64)>> {
         if let Some(known) = self.results.get(claim) {
             return Ok(Some(known.clone()));
         }

@@ -3,11 +3,12 @@
 //! A claim is stale when it has been silent for a lease. Silence is only what lies between two *good* looks at one unchanged mtime: both reads back within
 //! a tenth of a lease, begun at most a fifth apart, and the observer's own touch of `coordinator.lock` back as quickly. So a stall of the server (also of
 //! its writes alone) or of the observer adds nothing, while a hiccup only delays; a restarted coordinator starts every claim at zero. A read that hangs
-//! while the observer's own touch comes back counts as silence: that file is held by a machine that died.
+//! while the observer's own touch comes back counts as silence: that file is held by a machine that died. How long a claim has *run* is added up in the same
+//! way, whatever its mtime does: never more than is true, so no stall and no new coordinator makes a healthy task look slow.
 //!
 //! Cost: one SETATTR and one GETATTR per claim every tenth of a lease. The rule of two successful unchanged reads is sanlock's (its fix 1d8cda2).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
 
@@ -15,6 +16,15 @@ use crate::disk::rename::is_gone;
 use crate::disk::{Disk, Soon};
 use crate::ids::ClaimName;
 use crate::job::layout::{self, COORDINATOR_LOCK, State};
+
+/// What an observer has found out about claims, beside their names.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// To be taken back: silent for a lease, or their worker is known to be dead.
+    pub stale: BTreeSet<ClaimName>,
+    /// For how long each has run, as far as is known for certain.
+    pub running: BTreeMap<ClaimName, Duration>,
+}
 
 /// What is known of the claims' heartbeats.
 pub struct Leases {
@@ -28,6 +38,7 @@ struct Silence {
     /// When the last good look came back.
     good: Duration,
     silent: Duration,
+    run: Duration,
 }
 
 /// One read of one claim's mtime.
@@ -85,14 +96,17 @@ impl Leases {
             return;
         }
         let Some(silence) = self.claims.get_mut(claim) else {
-            self.claims.insert(claim.clone(), Silence { stamp: reading.stamp, good: reading.back, silent: Duration::ZERO });
+            let (silent, run) = (Duration::ZERO, Duration::ZERO);
+            self.claims.insert(claim.clone(), Silence { stamp: reading.stamp, good: reading.back, silent, run });
             return;
         };
-        let gap = reading.begun.saturating_sub(silence.good);
+        // A longer gap may be a stall, of the server or of the observer.
+        let gap = Some(reading.begun.saturating_sub(silence.good)).filter(|gap| *gap <= self.lease / 5).unwrap_or_default();
+        silence.run += gap;
         if reading.stamp.is_some() && reading.stamp != silence.stamp {
             silence.stamp = reading.stamp;
             silence.silent = Duration::ZERO;
-        } else if gap <= self.lease / 5 {
+        } else {
             silence.silent += gap;
         }
         silence.good = reading.back;
@@ -106,6 +120,12 @@ impl Leases {
     /// The claims that have been silent for a lease.
     pub fn stale(&self) -> impl Iterator<Item = &ClaimName> {
         self.claims.iter().filter(|(_, silence)| silence.silent >= self.lease).map(|(claim, _)| claim)
+    }
+
+    /// All that is known of the claims looked at last.
+    pub fn watched(&self) -> Watched {
+        let running = self.claims.iter().map(|(claim, silence)| (claim.clone(), silence.run)).collect();
+        Watched { stale: self.stale().cloned().collect(), running }
     }
 }
 
@@ -155,6 +175,23 @@ mod tests {
     fn hiccups_delay_but_do_not_hide_a_dead_worker() {
         let hiccups = (0..=20).map(|s| reading(s * 1000, if s % 4 == 3 { 1200 } else { 1 }, 7));
         assert!(is_stale(hiccups), "every fourth look is slow, the others still add up");
+    }
+
+    /// How long the claim has run, in seconds.
+    fn run_for(readings: impl IntoIterator<Item = Reading>) -> f64 {
+        let mut leases = Leases::new(Duration::from_secs(10));
+        readings.into_iter().for_each(|reading| leases.note(&claim(), reading));
+        leases.watched().running[&claim()].as_secs_f64()
+    }
+
+    #[test]
+    fn a_claim_runs_whether_it_beats_or_not_and_a_stall_is_no_part_of_it() {
+        let beating = |s: u64| reading(s * 1000, 0, i128::from(s / 2));
+        assert!((run_for((0..=30).map(beating)) - 30.0).abs() < 0.1);
+        assert!((run_for((0..=9).map(|s| reading(s * 1000, 0, 7))) - 9.0).abs() < 0.1);
+        let stalled = (0..=3).chain(600..=602).map(beating);
+        assert!((run_for(stalled) - 5.0).abs() < 0.1, "ten minutes in which nobody could look are not counted");
+        assert!(run_for((0..=30).map(|s| reading(s * 1000, u64::from(s > 0) * 1500, 7))) < 0.1, "nor are looks that took long");
     }
 
     #[test]

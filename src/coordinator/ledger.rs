@@ -135,6 +135,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::coordinator::backup::Limits;
     use crate::coordinator::plan::{Action, Facts, plan};
     use crate::data::Place;
     use crate::disk::real::RealDisk;
@@ -163,7 +164,9 @@ mod tests {
         let mut ledger = Ledger::new(skip_bad_records);
         ledger.read(disk, dir.path(), &snapshot).expect("readable");
         let (claims, Ledger { endings, blamed, .. }) = (BTreeSet::new(), &ledger);
-        plan(&snapshot, &Facts { endings, blamed, stale: &claims, stuck: &claims, hollow: &claims, max_errors: 2, max_lost: 1 })
+        let (running, limits) = (BTreeMap::new(), Limits::default());
+        let (stale, stuck, hollow) = (&claims, &claims, &claims);
+        plan(&snapshot, &Facts { endings, blamed, stale, stuck, hollow, running: &running, limits, max_errors: 2, max_lost: 1 })
     }
 
     #[test]

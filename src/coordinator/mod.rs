@@ -1,7 +1,7 @@
 //! The coordinator: a reconciler without memory. It reads the directory, compares it with the plan, and does what is missing.
 //!
 //! [`Coordinator::tick`] is the whole of it: snapshot -> plan -> apply. It opens no input, shuffle or output data, runs no user code, and keeps only caches of files that
-//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `apply`,
+//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `backup`, `apply`,
 //! `leases`, `serve`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,12 +20,15 @@ use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
 
 mod apply;
+pub mod backup;
 pub mod leases;
 pub mod ledger;
 pub mod plan;
 mod probes;
 pub mod serve;
 
+use backup::Limits;
+use leases::Watched;
 use ledger::Ledger;
 use plan::Facts;
 
@@ -84,22 +87,22 @@ impl Coordinator {
         }
     }
 
-    /// One round: look, plan, do. `stale` are the claims that have been silent for a lease, or whose worker is known to be dead.
-    pub fn tick(&mut self, stale: &BTreeSet<ClaimName>) -> Result<Tick> {
-        self.round(stale).map_err(|error| {
+    /// One round: look, plan, do. `watched` is what is known of claims beside their names.
+    pub fn tick(&mut self, watched: &Watched) -> Result<Tick> {
+        self.round(watched).map_err(|error| {
             // A name that is gone is one thing, a job that is gone another: waiting would not help.
             let gone = error.is_not_found() && self.disk.look(".").is_err_and(|error| is_gone(&error));
             if gone { Error::vanished(&self.root) } else { error }
         })
     }
 
-    fn round(&mut self, stale: &BTreeSet<ClaimName>) -> Result<Tick> {
+    fn round(&mut self, watched: &Watched) -> Result<Tick> {
         self.touch_when_due()?;
         let mut snapshot = self.look(Belief::Glance)?;
-        let mut actions = self.plan(&snapshot, stale);
+        let mut actions = self.plan(&snapshot, watched)?;
         if actions.iter().any(plan::Action::rests_on_absence) {
             snapshot = self.look(Belief::Sure)?;
-            actions = self.plan(&snapshot, stale);
+            actions = self.plan(&snapshot, watched)?;
         }
         let ended = actions.is_empty() && snapshot.phases.end;
         // A claim that hung a moment ago would hang again: nothing to be done now, or the rounds would follow each other without rest.
@@ -133,18 +136,41 @@ impl Coordinator {
         Ok(snapshot)
     }
 
-    fn plan(&self, snapshot: &Snapshot, stale: &BTreeSet<ClaimName>) -> Vec<plan::Action> {
+    fn plan(&mut self, snapshot: &Snapshot, watched: &Watched) -> Result<Vec<plan::Action>> {
+        let limits = self.limits(snapshot, watched)?;
         let stuck = self.stuck.keys().cloned().collect();
         let facts = Facts {
             endings: &self.ledger.endings,
             blamed: &self.ledger.blamed,
-            stale,
+            stale: &watched.stale,
             stuck: &stuck,
             hollow: &self.hollow,
+            running: &watched.running,
+            limits,
             max_errors: self.spec.ask.max_errors,
             max_lost: self.spec.ask.max_lost,
         };
-        plan::plan(snapshot, &facts)
+        Ok(plan::plan(snapshot, &facts))
+    }
+
+    /// The phases' limits, where a backup might be wanted: else nobody asks. Done records are read for the end of their phase anyway, and once.
+    fn limits(&mut self, snapshot: &Snapshot, watched: &Watched) -> Result<Limits> {
+        let mut limits = Limits::default();
+        if !self.spec.ask.backup {
+            return Ok(limits);
+        }
+        for phase in backup::suspected(snapshot, &watched.running) {
+            let mut durations = Vec::new();
+            for view in backup::sample(snapshot.of(phase)) {
+                let done = match view.done.first() {
+                    Some(claim) => self.result(claim)?,
+                    None => None,
+                };
+                durations.push(done.map(|(_, elapsed_ms)| Duration::from_millis(elapsed_ms)));
+            }
+            limits.set(phase, backup::limit(&mut durations));
+        }
+        Ok(limits)
     }
 
     fn unreadable(&self, error: std::io::Error) -> Error {

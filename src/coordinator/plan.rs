@@ -4,8 +4,10 @@
 //! running are this one function. Actions that rest on the *absence* of something are only believed from a sure snapshot; the caller takes one
 //! when [`Action::rests_on_absence`] says so and plans again.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
+use super::backup::{self, Limits};
 use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
 use crate::job::record::Ended;
 use crate::job::snapshot::{Snapshot, TaskView};
@@ -22,6 +24,10 @@ pub struct Facts<'a> {
     pub stuck: &'a BTreeSet<ClaimName>,
     /// Files in `done/` that in two fresh reads held no result of their own.
     pub hollow: &'a BTreeSet<ClaimName>,
+    /// For how long claims have run.
+    pub running: &'a BTreeMap<ClaimName, Duration>,
+    /// For how long claims may run before they are far slower than others; unknown where no backup is wanted.
+    pub limits: Limits,
     /// Reported errors of a task before the job fails.
     pub max_errors: u32,
     /// Lost leases and retracts of a task before the job fails.
@@ -48,6 +54,8 @@ pub enum Ending {
 pub enum Action {
     /// Write a new descriptor into `pending/`.
     Issue(AttemptId),
+    /// Write a second descriptor of a task beside this claim, which runs far longer than others do.
+    Backup(AttemptId, ClaimName),
     /// Take a claim back.
     Expire(ClaimName, Ended),
     /// Take a copy of a finished task, or of an ended job, out of `pending/`.
@@ -77,7 +85,7 @@ impl Action {
     /// True if this is only right where something really is *not* there.
     pub fn rests_on_absence(&self) -> bool {
         match self {
-            Action::Issue(_) | Action::PlanReduce | Action::Finish | Action::Fail { .. } => true,
+            Action::Issue(_) | Action::Backup(..) | Action::PlanReduce | Action::Finish | Action::Fail { .. } => true,
             Action::Expire(..) | Action::DropPending(_) | Action::Retract(_) | Action::Cancel | Action::NameEnd => false,
         }
     }
@@ -121,6 +129,9 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
         } else if snapshot.reduces.iter().all(is_done) {
             actions.push(Action::Finish);
         }
+    }
+    if !snapshot.pause && !actions.iter().any(|action| matches!(action, Action::Issue(_))) {
+        actions.extend(backup::backups(snapshot, facts));
     }
     actions
 }

@@ -1,17 +1,19 @@
 //! Around the tick: the lock, the standby, the sentry that looks at heartbeats, and waiting.
 //!
 //! The lock and the sentry's touches of `coordinator.lock` only keep two coordinators from doing the same work; with both lying, two run at once and do no
-//! harm. A standby takes over when the lock falls free, or when the file's mtime has not changed for three leases.
+//! harm. Any number stand by: one takes over when the lock falls free, or when the file's mtime has not changed for three leases, and adds a line that
+//! says so. Whoever led before (it was stopped, or its lock keeps nobody out) finds a line behind its own: it is relieved. It lets its lock go and stands by,
+//! and from then on believes in silence only, for its lock has proved nothing: else two that cannot see each other's locks would relieve each other for ever.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use super::leases::Leases;
+use super::leases::{Leases, Watched};
 use super::probes::Probes;
-use super::{Coordinator, Tick};
+use super::{Coordinator, Tick, backup};
 use crate::disk::rename::is_gone;
 use crate::disk::watch::{Waker, Watch};
 use crate::disk::{Created, Disk, Flush, Hold, Lock, create, fresh};
@@ -30,6 +32,8 @@ const STANDBY_PERIOD: Duration = Duration::from_millis(200);
 const REST_PER_ROUND: u32 = 3;
 /// but no longer than this.
 const REST_MAX: Duration = Duration::from_millis(500);
+/// While a backup may be wanted, no wait is longer.
+const TAIL_WAIT_MAX: Duration = Duration::from_millis(500);
 /// A disk that refuses is asked again after this long.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -54,7 +58,12 @@ struct Sightings {
     claims: BTreeSet<ClaimName>,
     workers: BTreeSet<WorkerName>,
     silent: BTreeSet<ClaimName>,
+    running: BTreeMap<ClaimName, Duration>,
     dead: BTreeSet<WorkerName>,
+    /// When the claims were last looked at.
+    looked: Duration,
+    /// They are to be looked at now: there are new ones, and how long they run will matter.
+    look_now: bool,
 }
 
 type Shared = Arc<Mutex<Sightings>>;
@@ -63,43 +72,104 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Sightings> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Serves the job until its end, standing by first while another coordinator is at work. `stop` is asked at every turn.
+/// What a standby takes for proof that nobody leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// The lock is free, or the leader is silent.
+    LockOrSilence,
+    /// The leader is silent.
+    Silence,
+}
+
+/// What the one that leads holds.
+struct Office {
+    hold: Box<dyn Hold>,
+    locked: bool,
+    /// The lock's file, and how long it was after our own line.
+    line: Option<((u64, u64), u64)>,
+}
+
+impl Office {
+    /// Adds our line to the lock's file: whoever led before is relieved.
+    fn take(coordinator: &Coordinator, mut hold: Box<dyn Hold>, locked: bool) -> Office {
+        let name = &coordinator.name;
+        let line = Line::new(name, Event::Claimed { host: name.host().to_owned(), pid: name.pid() });
+        let said = hold.append(&line.to_bytes()).and_then(|()| hold.flush(Flush::OnNetwork));
+        let look = said.and_then(|()| coordinator.disk.look(COORDINATOR_LOCK));
+        Office { hold, locked, line: look.ok().map(|look| (look.inode, look.len)) }
+    }
+
+    /// A line stands behind ours.
+    fn is_relieved(&self, disk: &dyn Disk) -> bool {
+        let Some((inode, len)) = self.line else { return false };
+        disk.look(COORDINATOR_LOCK).is_ok_and(|look| look.inode == inode && look.len > len)
+    }
+
+    /// Whoever leads because another was silent gets the lock once that one has let it go.
+    fn lock(&mut self) {
+        self.locked = self.locked || self.hold.try_lock() == Lock::Taken;
+    }
+}
+
+/// How leading came to its end.
+enum Led {
+    Ended(Option<Box<End>>),
+    Stopped,
+    Relieved,
+}
+
+/// Serves the job until its end, standing by while another coordinator is at work. `stop` is asked at every turn.
 pub fn serve(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<End>> {
-    let Some(_lock) = stand_by(coordinator, stop, tell)? else { return Ok(None) };
-    tell(News::Serving);
-    let shared = Shared::default();
-    let over = Arc::new(AtomicBool::new(false));
-    let sentry = {
-        let (disk, name, spec) = (Arc::clone(&coordinator.disk), coordinator.name.clone(), coordinator.spec.ask.clone());
-        let (shared, over, waker) = (Arc::clone(&shared), Arc::clone(&over), watch.waker());
-        let leases = Leases::new(spec.lease());
-        let beat = spec.beat();
-        std::thread::spawn(move || {
-            Sentry { disk, host: name, leases, probes: Probes::default(), beat, shared, over, waker, lock: None }.run()
-        })
-    };
-    let end = lead(coordinator, watch, stop, &shared, sentry.thread(), tell);
-    over.store(true, Relaxed);
-    sentry.thread().unpark();
-    // Not joined if it hangs in a call: the process may go all the same.
-    end
+    let mut proof = Proof::LockOrSilence;
+    loop {
+        let Some(mut office) = stand_by(coordinator, proof, stop, tell)? else { return Ok(None) };
+        tell(News::Serving);
+        let shared = Shared::default();
+        let over = Arc::new(AtomicBool::new(false));
+        let sentry = start_sentry(coordinator, watch.waker(), &shared, &over);
+        let led = lead(coordinator, &mut office, watch, stop, &shared, sentry.thread(), tell);
+        over.store(true, Relaxed);
+        sentry.thread().unpark();
+        // Not joined if it hangs in a call: the process may go all the same.
+        match led? {
+            Led::Ended(end) => return Ok(end.map(|end| *end)),
+            Led::Stopped => return Ok(None),
+            Led::Relieved => {
+                coordinator.log.event("relieved", "", "another coordinator leads");
+                proof = Proof::Silence;
+            }
+        }
+    }
+}
+
+fn start_sentry(coordinator: &Coordinator, waker: Waker, shared: &Shared, over: &Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
+    let (disk, host, ask) = (Arc::clone(&coordinator.disk), coordinator.name.clone(), &coordinator.spec.ask);
+    let (shared, over) = (Arc::clone(shared), Arc::clone(over));
+    let (leases, probes, beat) = (Leases::new(ask.lease()), Probes::default(), ask.beat());
+    let sentry = Sentry { disk, host, leases, probes, beat, shared, over, waker, lock: None };
+    std::thread::spawn(move || sentry.run())
 }
 
 /// Ticks until the end.
 fn lead(
     coordinator: &mut Coordinator,
+    office: &mut Office,
     watch: &Watch,
     stop: &AtomicBool,
     shared: &Shared,
     sentry: &Thread,
     tell: &mut dyn FnMut(News<'_>),
-) -> Result<Option<End>> {
+) -> Result<Led> {
     let mut backoff =
         crate::disk::watch::Backoff::new(Duration::from_millis(20), Duration::from_secs(1), u64::from(coordinator.name.pid()));
     let mut worker_seen = coordinator.disk.now();
     while !stop.load(Relaxed) {
         let begun = coordinator.disk.now();
-        let tick = match coordinator.tick(&stale(shared)) {
+        if office.is_relieved(&*coordinator.disk) {
+            return Ok(Led::Relieved);
+        }
+        office.lock();
+        let tick = match coordinator.tick(&watched(shared, begun, coordinator.spec.ask.lease())) {
             Ok(tick) => tick,
             Err(error) if is_passing(&error) => {
                 tell(News::Trouble(&error));
@@ -110,10 +180,11 @@ fn lead(
         };
         tell(News::Seen(&tick.snapshot));
         if tick.ended {
-            return end::load(&*coordinator.disk, &coordinator.root);
+            return end::load(&*coordinator.disk, &coordinator.root).map(|end| Led::Ended(end.map(Box::new)));
         }
         bury(coordinator, shared);
-        sight(shared, &tick, sentry);
+        let is_tail = coordinator.spec.ask.backup && backup::may_be_wanted(&tick.snapshot);
+        sight(shared, &tick, is_tail, sentry);
         let waiting = tick.snapshot.tasks().any(|(_, view)| !view.pending.is_empty());
         if !tick.snapshot.workers.is_empty() || !waiting {
             worker_seen = coordinator.disk.now();
@@ -128,11 +199,12 @@ fn lead(
             backoff.reset();
             continue;
         }
-        if watch.wait(backoff.next_wait()) == crate::disk::watch::Woken::Event {
+        let wait = if is_tail { backoff.next_wait().min(TAIL_WAIT_MAX) } else { backoff.next_wait() };
+        if watch.wait(wait) == crate::disk::watch::Woken::Event {
             backoff.reset();
         }
     }
-    Ok(None)
+    Ok(Led::Stopped)
 }
 
 /// Errors that may pass by themselves: the job waits.
@@ -140,20 +212,26 @@ fn is_passing(error: &Error) -> bool {
     error.io_error().is_some() && error.kind() != crate::ErrorKind::Vanished
 }
 
-fn stale(shared: &Shared) -> BTreeSet<ClaimName> {
+fn watched(shared: &Shared, now: Duration, lease: Duration) -> Watched {
     let seen = lock(shared);
     let of_dead = seen.claims.iter().filter(|claim| seen.dead.contains(&claim.worker));
-    of_dead.chain(&seen.silent).cloned().collect()
+    // They have run on since they were looked at, unless the sentry is stalled.
+    let since = Some(now.saturating_sub(seen.looked)).filter(|since| *since <= lease / 5).unwrap_or_default();
+    let running = seen.running.iter().map(|(claim, run)| (claim.clone(), *run + since)).collect();
+    Watched { stale: of_dead.chain(&seen.silent).cloned().collect(), running }
 }
 
 /// Tells the sentry what there is. New workers are probed at once: only a lock that was found taken can be found free, however short its worker's life.
-fn sight(shared: &Shared, tick: &Tick, sentry: &Thread) {
+/// New claims are looked at at once where it matters soon for how long they have run.
+fn sight(shared: &Shared, tick: &Tick, is_tail: bool, sentry: &Thread) {
     let mut seen = lock(shared);
-    seen.claims = tick.snapshot.tasks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
-    let has_new = !tick.snapshot.workers.is_subset(&seen.workers);
+    let claims: BTreeSet<ClaimName> = tick.snapshot.tasks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
+    seen.look_now |= is_tail && !claims.is_subset(&seen.claims);
+    seen.claims = claims;
+    let has_news = !tick.snapshot.workers.is_subset(&seen.workers) || seen.look_now;
     seen.workers.clone_from(&tick.snapshot.workers);
     drop(seen);
-    if has_new {
+    if has_news {
         sentry.unpark();
     }
 }
@@ -178,31 +256,31 @@ fn bury(coordinator: &Coordinator, shared: &Shared) {
 }
 
 /// Waits until this coordinator may serve; `None` if stopped before.
-fn stand_by(coordinator: &Coordinator, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<Box<dyn Hold>>> {
+fn stand_by(coordinator: &Coordinator, proof: Proof, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<Office>> {
     let disk = &*coordinator.disk;
     let fail = |error| Error::io("cannot open", coordinator.root.join(COORDINATOR_LOCK), error);
     let mut silence = Leases::new(coordinator.spec.ask.lease() * 3);
     let own: ClaimName = crate::ids::TaskId::map(0).attempt(1).held_by(&coordinator.name);
     let mut told = false;
     loop {
-        let (mut hold, created) = open_lock(disk).map_err(fail)?;
-        let unlocked = match hold.try_lock() {
-            Lock::Taken => true,
-            Lock::Refused => false,
-            // No working locks here: only the mtime tells whether another is at work, unless nobody can have been before us.
-            Lock::Broken => created == Created::Now,
+        let (hold, created) = open_lock(disk).map_err(fail)?;
+        let (locked, alone) = match proof {
+            Proof::Silence => (false, false),
+            Proof::LockOrSilence => match hold.try_lock() {
+                Lock::Taken => (true, true),
+                Lock::Refused => (false, false),
+                // No working locks here: only the mtime tells whether another is at work, unless nobody can have been before us.
+                Lock::Broken => (false, created == Created::Now),
+            },
         };
         let begun = disk.now();
         let stamp = disk.look(COORDINATOR_LOCK).map_err(fail)?.stamp;
         silence.note(&own, super::leases::Reading { begun, back: disk.now(), stamp: Some(stamp) });
-        if unlocked || silence.stale().next().is_some() {
-            let line =
-                Line::new(&coordinator.name, Event::Claimed { host: coordinator.name.host().to_owned(), pid: coordinator.name.pid() });
-            let _ = hold.append(&line.to_bytes()).and_then(|()| hold.flush(Flush::OnNetwork));
-            return Ok(Some(hold));
+        if alone || silence.stale().next().is_some() {
+            return Ok(Some(Office::take(coordinator, hold, locked)));
         }
         if end::load(disk, &coordinator.root).is_ok_and(|end| end.is_some()) || stop.load(Relaxed) {
-            return if stop.load(Relaxed) { Ok(None) } else { Ok(Some(hold)) };
+            return Ok((!stop.load(Relaxed)).then_some(Office { hold, locked, line: None }));
         }
         if !told {
             tell(News::StandingBy);
@@ -244,7 +322,8 @@ impl Sentry {
     fn run(mut self) {
         let mut next_look = self.disk.now();
         while !self.over.load(Relaxed) {
-            if self.disk.now() >= next_look {
+            let look_now = std::mem::take(&mut lock(&self.shared).look_now);
+            if look_now || self.disk.now() >= next_look {
                 next_look = self.disk.now() + self.leases.period();
                 self.look();
             }
@@ -267,10 +346,10 @@ impl Sentry {
             }
             return;
         }
-        let silent: BTreeSet<ClaimName> = self.leases.stale().cloned().collect();
+        let Watched { stale: silent, running } = self.leases.watched();
         let mut seen = lock(&self.shared);
         let news = !silent.is_subset(&seen.silent);
-        seen.silent = silent;
+        (seen.silent, seen.running, seen.looked) = (silent, running, self.disk.now());
         seen.claims.extend(claims);
         drop(seen);
         if news {

@@ -134,12 +134,17 @@ impl Snapshot {
         maps.chain(self.reduces.iter().zip(0..).map(|(view, n)| (TaskId::reduce(n), view)))
     }
 
+    /// The tasks of one phase, in order.
+    pub fn of(&self, phase: Phase) -> &[TaskView] {
+        match phase {
+            Phase::Map => &self.maps,
+            Phase::Reduce => &self.reduces,
+        }
+    }
+
     /// One task.
     pub fn task(&self, task: TaskId) -> Option<&TaskView> {
-        match task.phase {
-            Phase::Map => self.maps.get(task.number as usize),
-            Phase::Reduce => self.reduces.get(task.number as usize),
-        }
+        self.of(task.phase).get(task.number as usize)
     }
 
     fn enter(&mut self, state: State, entry: &Entry) -> bool {

@@ -70,6 +70,9 @@ pub struct Ask {
     /// A record that made two attempts fail is skipped.
     #[serde(default)]
     pub skip_bad_records: bool,
+    /// Whether a task that runs far longer than others is given a second attempt beside the first.
+    #[serde(default = "backup_before_it_was_asked")]
+    pub backup: bool,
     /// Where the outputs go: `output`, or an absolute path.
     pub output: String,
 }
@@ -77,6 +80,11 @@ pub struct Ask {
 /// Jobs of the first days do not say it.
 fn memory_bytes_before_it_was_asked() -> u64 {
     256 << 20
+}
+
+/// Nor this, and they are led like others.
+fn backup_before_it_was_asked() -> bool {
+    true
 }
 
 impl Ask {
@@ -182,5 +190,29 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Spec> {
             let error = Error::new(ErrorKind::Damaged, "cannot believe").on(path).because(fault);
             Err(error.advise("no flockwork writes that, so it was edited; submit the job anew elsewhere"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first versions wrote it.
+    const OLD: &str = r#"{"format":1,"id":"x","submitted":"then","cwd":"/","app":"wc","options":{},"inputs":["in"],"reduces":10,"split_bytes":1,
+        "split_lines":null,"shuffle":"run","lease_ms":10000,"max_errors":4,"max_lost":16,"stall_ms":600000,"output":"output"}"#;
+
+    #[test]
+    fn a_job_that_does_not_say_so_is_led_with_backups() {
+        let spec = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job");
+        assert!(spec.ask.backup);
+        assert_eq!(parse(&serde_json::to_vec(&spec).expect("written"), Path::new("job.json")).expect("read back"), spec);
+    }
+
+    #[test]
+    fn a_job_without_backups_is_another_job() {
+        let with = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job").ask;
+        let without = Ask { backup: false, ..with.clone() };
+        assert_ne!(with, without);
+        assert_eq!(with.differences(&without), ["its backup is true, not false"]);
     }
 }

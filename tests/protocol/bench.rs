@@ -56,6 +56,7 @@ pub fn spec(size: Size) -> Spec {
         max_lost: 16,
         stall_ms: 600_000,
         skip_bad_records: false,
+        backup: true,
         output: "output".to_owned(),
     };
     Spec { format: FORMAT, id: "bench".to_owned(), submitted: String::new(), cwd: String::new(), ask }
@@ -283,7 +284,11 @@ pub struct Boss {
 
 impl Boss {
     pub fn start(client: &SimClientDirect, spec: &Spec, maps: u32, name: &WorkerName) -> Boss {
-        let disk: Arc<dyn Disk> = Arc::new(client.clone());
+        Boss::start_on(Arc::new(client.clone()), spec, maps, name)
+    }
+
+    /// The same on any disk.
+    pub fn start_on(disk: Arc<dyn Disk>, spec: &Spec, maps: u32, name: &WorkerName) -> Boss {
         let _ = flockwork::disk::create::create_once(&*disk, layout::COORDINATOR_LOCK, b"").expect("the lock's file");
         let coordinator = Coordinator::new(Arc::clone(&disk), root().to_owned(), name.clone(), spec.clone(), maps, Log::none());
         Boss { disk, coordinator, leases: Leases::new(spec.ask.lease()) }
@@ -294,8 +299,11 @@ impl Boss {
         let listed = self.disk.list("claimed").expect("list");
         let claims: Vec<ClaimName> = listed.iter().filter_map(|entry| entry.name.parse().ok()).collect();
         self.leases.look(&*self.disk, &claims).expect("look");
-        let stale: BTreeSet<ClaimName> = self.leases.stale().cloned().collect();
-        if self.coordinator.tick(&stale).expect("a tick").ended { turns::Turn::Done } else { turns::Turn::Wait(self.leases.period()) }
+        if self.coordinator.tick(&self.leases.watched()).expect("a tick").ended {
+            turns::Turn::Done
+        } else {
+            turns::Turn::Wait(self.leases.period())
+        }
     }
 }
 
@@ -347,14 +355,23 @@ pub fn check_records(state: &DiskState) -> Result<(), String> {
 
 /// The job has ended well, with the right bytes, each task counted once and nothing left lying about.
 pub fn check_finished(state: &DiskState, size: Size) -> Result<(), String> {
+    check_end(state, size)?;
+    if state.inode("phase/finished") != state.inode("phase/end") || state.inode("phase/failed").is_some() {
+        return Err("the end has a wrong second name".to_owned());
+    }
+    match ["pending", "claimed"].into_iter().find(|dir| !state.children(dir).is_empty()) {
+        Some(dir) => Err(format!("{:?} stay in {dir}/", state.children(dir))),
+        None => Ok(()),
+    }
+}
+
+/// The end is decided, with the right bytes and each task counted once.
+fn check_end(state: &DiskState, size: Size) -> Result<(), String> {
     check_always(state)?;
     check_records(state)?;
     let end = end(state).ok_or("there is no end")?;
     if end.outcome != Outcome::Finished {
         return Err(format!("it ended {:?}: {:?}", end.outcome, end.error));
-    }
-    if state.inode("phase/finished") != state.inode("phase/end") || state.inode("phase/failed").is_some() {
-        return Err("the end has a wrong second name".to_owned());
     }
     for of in 0..size.reduces {
         let path = format!("output/{}", layout::output_name(of));
@@ -380,9 +397,13 @@ pub fn check_finished(state: &DiskState, size: Size) -> Result<(), String> {
     if done.len() != (size.maps + size.reduces) as usize {
         return Err(format!("only {done:?} are done"));
     }
-    match ["pending", "claimed"].into_iter().find(|dir| !state.children(dir).is_empty()) {
-        Some(dir) => Err(format!("{:?} stay in {dir}/", state.children(dir))),
-        None => Ok(()),
+    Ok(())
+}
+
+/// Judges where the end has been decided, and perhaps not all cleared up: panics with all there is to say.
+pub fn assert_ended(state: &DiskState, size: Size, about: &str) {
+    if let Err(what) = check_end(state, size) {
+        panic!("{about}: {what}\n{}", tree(state));
     }
 }
 

@@ -6,13 +6,14 @@
 //! | damage found by a reduce with no way out of `done/` | `damage::a_shuffle_file_…` |
 //! | all others | here |
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flockwork::control::Control;
+use flockwork::coordinator::backup::Limits;
 use flockwork::coordinator::leases::Leases;
 use flockwork::coordinator::plan::{Action, Facts, plan};
 use flockwork::data::{Counters, Failure, Made};
@@ -94,7 +95,18 @@ fn attempt_numbers_go_one_above_the_highest_and_counting_would_use_a_name_twice(
     let disk = SimDisk::holding(state);
     let snapshot = Snapshot::take(&disk.client("c"), Shape { maps: 1, reduces: 1 }, Belief::Sure).expect("a look");
     let (endings, none, blamed) = (HashMap::new(), BTreeSet::new(), HashSet::new());
-    let facts = Facts { endings: &endings, blamed: &blamed, stale: &none, stuck: &none, hollow: &none, max_errors: 4, max_lost: 16 };
+    let (running, limits) = (BTreeMap::new(), Limits::default());
+    let facts = Facts {
+        endings: &endings,
+        blamed: &blamed,
+        stale: &none,
+        stuck: &none,
+        hollow: &none,
+        running: &running,
+        limits,
+        max_errors: 4,
+        max_lost: 16,
+    };
     let by_counting = TaskId::map(0).attempt(u32::try_from(snapshot.maps[0].expired.len()).expect("two") + 1);
     assert_eq!(plan(&snapshot, &facts), [Action::Issue(TaskId::map(0).attempt(4))]);
     let used = |file: &TaskFile| file.attempt() == by_counting;

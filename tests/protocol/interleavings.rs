@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use flockwork::coordinator::Coordinator;
+use flockwork::coordinator::leases::Watched;
 use flockwork::coordinator::plan::Action;
 use flockwork::disk::Disk;
 use flockwork::disk::sim::client::SimClient;
 use flockwork::disk::sim::explore::{Explorer, Report, Violation};
-use flockwork::disk::sim::run::SimDisk;
+use flockwork::disk::sim::run::{SimClientDirect, SimDisk};
 use flockwork::disk::sim::state::DiskState;
 use flockwork::disk::sim::turns::{Ending, take_turns};
 use flockwork::disk::sim::world::{Actor, Fate, Faults, Step, World, actor};
@@ -140,7 +141,7 @@ impl Hand {
     }
 }
 
-fn coordinator(client: &SimClient, scene: &DiskState, number: u32) -> Coordinator {
+pub fn coordinator(client: &SimClient, scene: &DiskState, number: u32) -> Coordinator {
     // Nobody touches these in any scene here.
     let canned = Lens::new(client, Mutant::None).with_canned(scene, &[".", "workers", "phase", "failed"]);
     let (maps, spec) = (scene.children("pending").len().max(1), bench::spec(Size { maps: 1, reduces: 1 }));
@@ -149,7 +150,7 @@ fn coordinator(client: &SimClient, scene: &DiskState, number: u32) -> Coordinato
 }
 
 /// A snapshot for actions that do not look at theirs.
-fn any_snapshot() -> Snapshot {
+pub fn any_snapshot() -> Snapshot {
     let empty = SimDisk::holding(bench::submitted(Size { maps: 1, reduces: 1 }));
     Snapshot::take(&empty.client("c"), Shape { maps: 1, reduces: 1 }, Belief::Sure).expect("a snapshot")
 }
@@ -172,7 +173,7 @@ pub fn reaper(scene: &DiskState, number: u32, after: After) -> Actor {
             None => Step::Done(String::new()),
         },
         "expired" => {
-            let _ = coordinator(client, &scene, number).tick(&BTreeSet::new()).expect("a tick");
+            let _ = coordinator(client, &scene, number).tick(&Watched::default()).expect("a tick");
             Step::Done(String::new())
         }
         claim => {
@@ -222,6 +223,11 @@ pub fn beliefs(world: &World) -> Result<(), String> {
 
 /// From here a fresh worker and a fresh coordinator lead the job to its end.
 fn goes_on_to_the_end(disk: &DiskState, maps: u32) -> Result<(), String> {
+    goes_on_by(disk, maps, |client| Arc::new(client))
+}
+
+/// The same with a coordinator whose disk is made of its client so.
+pub fn goes_on_by(disk: &DiskState, maps: u32, eyes: fn(SimClientDirect) -> Arc<dyn Disk>) -> Result<(), String> {
     let (size, mut state) = (Size { maps, reduces: 1 }, disk.clone());
     for entry in disk.children("done") {
         let claim: ClaimName = entry.name.parse().expect("ours");
@@ -232,7 +238,7 @@ fn goes_on_to_the_end(disk: &DiskState, maps: u32) -> Result<(), String> {
     (0..9).for_each(|client| state.close_all(client));
     let (disk, spec) = (SimDisk::holding(state), bench::spec(size));
     let mut slot = Slot::start(&disk.client("fresh"), &spec, &bench::name("fresh", 1));
-    let mut boss = Boss::start(&disk.client("boss"), &spec, maps, &bench::name("boss", 7));
+    let mut boss = Boss::start_on(eyes(disk.client("boss")), &spec, maps, &bench::name("boss", 7));
     let ending = take_turns(&disk, 1, 500, &mut [Box::new(move || boss.step()), Box::new(move || slot.step())]);
     if ending != Ending::AllEnded {
         return Err(format!("nothing gets done any more\n{}", bench::tree(&disk.state())));
@@ -258,7 +264,7 @@ pub fn explore(scene: DiskState, maps: u32, actors: Vec<Actor>, faults: Faults, 
     })
 }
 
-fn proven(result: Result<Report, Violation>) -> (usize, usize) {
+pub fn proven(result: Result<Report, Violation>) -> (usize, usize) {
     let report = result.unwrap_or_else(|violation| panic!("{violation}"));
     (report.states, report.ends)
 }
@@ -278,7 +284,7 @@ fn issued_twice(hands: [Hand; 2], crashes: u32, count: impl Fn(&World)) -> Resul
     explore(scene, 1, actors, Faults { crashes, ..Faults::default() }, count)
 }
 
-fn superseded(world: &World) -> bool {
+pub fn superseded(world: &World) -> bool {
     world.results().any(|said| said.contains("superseded"))
 }
 

@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `interleavings` | every interleaving of a small case, states pinned; mutants of the protocol that must be found |
 //! | `holes` | one named test per hole that a model of the protocol has found |
+//! | `backups` | every interleaving of two attempts of one task |
 //! | `die_at_k` | worker and coordinator killed at every single disk call |
+//! | `stop_at_k` | the coordinator stopped at every single disk call, and resumed when another has taken over |
 //! | `schedules` | random schedules of large cases, by seed |
 //! | `damage` | shuffle files and records damaged after they were committed; limits; retry |
 //! | `cost` | disk calls per task |
 //!
-//! `bench` sets the scene and judges the end; `lens` is a disk seen by an actor of the explorer, faithfully or as a mutant.
+//! `bench` sets the scene and judges the end; `sleeper` is a worker that dawdles; `lens` is a disk seen by an actor of the explorer, faithfully or as a mutant.
 
+mod backups;
 mod bench;
 mod cost;
 mod damage;
@@ -19,3 +22,5 @@ mod holes;
 mod interleavings;
 mod lens;
 mod schedules;
+mod sleeper;
+mod stop_at_k;
