@@ -119,10 +119,6 @@ last_beats() { # CLAIMS...
   local claim
   for claim in "$@"; do echo "$claim=$(beat_of "$claim")"; done
 }
-beaten_since() { # CLAIM=BEAT...
-  local pair
-  for pair in "$@"; do less "${pair#*=}" "$(beat_of "${pair%=*}")" || return 1; done
-}
 
 # The job has come to what was expected, once, and every client that is asked sees nothing wrong.
 right() { # NODES...

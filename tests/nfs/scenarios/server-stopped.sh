@@ -6,9 +6,7 @@ start boss node1 $GATED coordinator job
 start near node1 $GATED worker job --slots 2
 start far node2 $GATED worker job --slots 2
 wait_for 30 there_are claimed 4 .
-claims=$(names claimed)
 sleep 2
-beats=$(last_beats $claims)
 stop_server
 sleep "$ARGUMENT"
 start_server
