@@ -136,10 +136,12 @@ fn two_coordinators_at_work_at_once_do_no_harm() {
     farm.ok(&MANY);
     let first = coordinator(&farm);
     farm.wait_for("the first leads", || first.stderr().contains("leading the job").then_some(()));
-    // Without its lock file the second believes itself alone, and so does the first.
+    // Without its lock file the second believes itself alone, and so does the first. (Which is stopped meanwhile: it would make the file anew.)
+    first.signal(Signal::STOP);
     std::fs::remove_file(farm.path("job/coordinator.lock")).expect("it is there");
     let second = coordinator(&farm);
     farm.wait_for("the second leads, too", || second.stderr().contains("leading the job").then_some(()));
+    first.signal(Signal::CONT);
     let workers: Vec<_> = (0..3).map(|_| worker(&farm)).collect();
     first.ends_with(0);
     second.ends_with(0);
