@@ -52,6 +52,7 @@ fn the_status_of_a_running_job_has_every_promised_field() {
         "attempts",
         "pace",
         "newest_sign_of_life",
+        "storage",
         "coordinator",
         "workers",
         "claims",
