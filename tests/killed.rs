@@ -36,25 +36,26 @@ fn slots_and_coordinators_killed_all_the_time_change_nothing() {
     let farm = Farm::with_books();
     let oracle = farm.sequential("wc", &["books"]);
     // On an idle machine one job may be over before anybody was met in mid-task: then another is weathered.
-    let mut kills = 0;
-    for _ in 0..10 {
-        kills += storm(&farm);
+    let mut lost = 0;
+    for _ in 0..20 {
+        storm(&farm);
         farm.finished_with("job", &oracle);
-        if kills >= 3 {
-            assert!(!farm.names("job/expired").is_empty(), "the killed lost their claims");
+        lost += farm.names("job/expired").len();
+        if lost >= 3 {
             return;
         }
-        std::fs::remove_dir_all(farm.path("job")).expect("removed");
+        // A slot that is just dying may still write into it.
+        farm.wait_for("the job is removed", || std::fs::remove_dir_all(farm.path("job")).is_ok().then_some(()));
     }
-    panic!("only {kills} slots could be killed in the middle of their tasks");
+    panic!("only {lost} claims were lost in the middle of their tasks");
 }
 
-/// Leads a job to its end while everybody is killed; how many were met in mid-task.
-fn storm(farm: &Farm) -> usize {
+/// Leads a job to its end while everybody is killed.
+fn storm(farm: &Farm) {
     farm.ok(&MANY);
     let mut workers: Vec<_> = (0..3).map(|_| worker(farm)).collect();
     let mut leader = coordinator(farm);
-    let (mut kills, mut turn) = (0, 0_usize);
+    let mut turn = 0_usize;
     farm.wait_for("the job ends although all are killed all the time", || {
         turn += 1;
         match turn % 16 {
@@ -62,7 +63,7 @@ fn storm(farm: &Farm) -> usize {
             7 => workers[turn % 3].kill_alone(),
             _ => {
                 let claims = farm.names("job/claimed");
-                kills += usize::from(claims.get(turn % claims.len().max(1)).is_some_and(|claim| farm.signal_slot(claim, Signal::KILL)));
+                let _ = claims.get(turn % claims.len().max(1)).map(|claim| farm.signal_slot(claim, Signal::KILL));
             }
         }
         for worker_ in workers.iter_mut().filter(|worker| worker.look().is_some()) {
@@ -76,7 +77,6 @@ fn storm(farm: &Farm) -> usize {
     });
     coordinator(farm).ends_with(0);
     workers.iter().for_each(|worker| _ = worker.wait());
-    kills
 }
 
 #[test]
