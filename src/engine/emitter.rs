@@ -21,8 +21,13 @@ use crate::data::{Counters, Failure, FileSum};
 
 type Owned<A> = <<A as App>::Value as ToOwned>::Owned;
 
-/// Input bytes per distinct key that a table is first made for; it grows where there are more.
+/// Input bytes per distinct key that a table is first made for; it grows where there are more. The shorter a text, the more of its words are new: of short ones
+/// [`BYTES_PER_EARLY_KEY`], up to so many keys.
 const BYTES_PER_KEY: u64 = 256;
+/// See [`BYTES_PER_KEY`].
+const BYTES_PER_EARLY_KEY: u64 = 40;
+/// See [`BYTES_PER_KEY`].
+const EARLY_KEYS: u64 = 1 << 17;
 
 /// What the app emitted so far.
 pub(super) struct Emitter<'a, A: App> {
@@ -45,7 +50,7 @@ pub(super) struct Emitter<'a, A: App> {
 impl<'a, A: App> Emitter<'a, A> {
     pub(super) fn new(app: &'a A, work: &'a MapWork<'a>) -> Emitter<'a, A> {
         let bytes: u64 = work.split.pieces.iter().map(|piece| piece.to.saturating_sub(piece.from)).sum();
-        let keys = usize::try_from(bytes / BYTES_PER_KEY).unwrap_or(usize::MAX / 4);
+        let keys = usize::try_from((bytes / BYTES_PER_KEY).max((bytes / BYTES_PER_EARLY_KEY).min(EARLY_KEYS))).unwrap_or(usize::MAX / 4);
         let table = A::COMBINES.then(|| Table::new(keys, work.budget.memory, TOTALS));
         let lists = (!A::COMBINES).then(|| Lists::new(work.budget.memory));
         let (arena, scratch, counters) = (Arena::default(), Vec::new(), Counters::new());
