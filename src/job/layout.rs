@@ -110,6 +110,11 @@ pub fn shuffle_json(claim: &ClaimName, partition: u32) -> String {
 pub fn shuffle_run(claim: &ClaimName) -> String {
     format!("{SHUFFLE}/{claim}.run")
 }
+/// What a reduce attempt writes, of a job whose outputs go to `output`.
+pub fn attempt_output(output: &str, claim: &ClaimName) -> String {
+    format!("{}/{claim}", attempts_dir(output))
+}
+
 /// Where reduce attempts write, of a job whose outputs go to `output`.
 pub fn attempts_dir(output: &str) -> String {
     format!("{output}/{ATTEMPTS}")

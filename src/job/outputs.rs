@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use super::layout::{ATTEMPTS, output_name};
+use super::layout::{attempt_output, output_name};
 use super::record::RECORD_BYTES_MAX;
 use super::{layout, record};
 use crate::data::Made;
@@ -53,7 +53,7 @@ pub fn publish(disk: &dyn Disk, root: &Path, output: &str, partition: u32, done:
     let fail = |error| Error::io("cannot publish", root.join(&target), error);
     let mut bad = Vec::new();
     for (claim, made) in done {
-        let attempt = format!("{output}/{ATTEMPTS}/{claim}");
+        let attempt = attempt_output(output, claim);
         match disk.look(&attempt) {
             Ok(look) if made.files.first().is_some_and(|file| file.len == look.len) => {}
             Ok(_) => {
@@ -79,7 +79,7 @@ fn published_before(disk: &dyn Disk, output: &str, target: &str, done: &[(ClaimN
     fresh::renew(disk, output)?;
     let inode = disk.look(target)?.inode;
     for (claim, _) in done {
-        match disk.look(&format!("{output}/{ATTEMPTS}/{claim}")) {
+        match disk.look(&attempt_output(output, claim)) {
             Ok(look) if look.inode == inode => return Ok(Published::By(claim.clone())),
             Ok(_) => {}
             Err(error) if is_gone(&error) => {}

@@ -12,7 +12,7 @@ use crate::data::{Failure, FileSum, Made, ShuffleForm};
 use crate::disk::Disk;
 use crate::engine::{AnyApp, Budget, Care, MapWork, ReduceWork, ShuffleInput};
 use crate::ids::{ClaimName, Phase};
-use crate::job::layout::{self, ATTEMPTS, SHUFFLE};
+use crate::job::layout::{self, SHUFFLE};
 use crate::job::plan::Read;
 use crate::job::skip::{self, Note, Past};
 use crate::job::spec::Ask;
@@ -66,7 +66,7 @@ impl Engine {
                 partition,
                 inputs: &inputs,
                 shuffle_dir: &self.root.join(SHUFFLE),
-                output: self.output_dir().join(ATTEMPTS).join(claim.to_string()),
+                output: self.root.join(layout::attempt_output(&self.ask.output, claim)),
                 form: self.ask.shuffle,
                 budget: Budget::new(self.ask.memory_bytes),
                 context: &self.context(claim),
@@ -102,10 +102,6 @@ impl Engine {
             Some((name, note)) if name == *claim => note,
             Some(_) | None => Rc::new(RefCell::new(Note::begin(&*self.disk, claim).ok())),
         }
-    }
-
-    fn output_dir(&self) -> PathBuf {
-        self.root.join(&self.ask.output)
     }
 
     fn context(&self, claim: &ClaimName) -> Context {
@@ -146,7 +142,7 @@ impl Tasks for Engine {
                     let _ = self.disk.remove(&layout::shuffle_json(claim, partition));
                 }),
             },
-            Phase::Reduce => _ = self.disk.remove(&format!("{}/{claim}", layout::attempts_dir(&self.ask.output))),
+            Phase::Reduce => _ = self.disk.remove(&layout::attempt_output(&self.ask.output, claim)),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::disk::{Disk, Flush};
 use crate::error::Error;
 use crate::ids::TaskId;
+use crate::job::layout::{SHUFFLE, attempts_dir};
 
 /// Three of these, or of longer leases, room is waited for before a claim is given back.
 const ROOM_LEASE: Duration = Duration::from_secs(10);
@@ -53,9 +54,9 @@ impl Fitness {
         Remedy::GiveBack
     }
 
-    /// Why nothing is claimed now, after a look whether that is over: a file is made and removed in each of `dirs`.
-    pub(super) fn trouble(&mut self, disk: &dyn Disk, dirs: &[&str]) -> Option<&str> {
-        if self.trouble.is_some() && dirs.iter().all(|dir| can_write(disk, dir)) {
+    /// Why nothing is claimed now, after a look whether that is over: a file is made and removed where maps write and where reduces do.
+    pub(super) fn trouble(&mut self, disk: &dyn Disk, output: &str) -> Option<&str> {
+        if self.trouble.is_some() && can_write(disk, SHUFFLE) && can_write(disk, &attempts_dir(output)) {
             self.trouble = None;
         }
         self.trouble.as_deref()
@@ -101,14 +102,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let disk = crate::disk::real::RealDisk::at(dir.path());
         let mut fitness = Fitness::default();
-        assert_eq!(fitness.trouble(&disk, &["shuffle"]), None, "no look is needed while it is well");
+        assert_eq!(fitness.trouble(&disk, "output"), None, "no look is needed while it is well");
         let _ = fitness.remedy(TaskId::map(1), &error(io::ErrorKind::PermissionDenied), LEASE, LEASE);
         assert!(
-            fitness.trouble(&disk, &["shuffle"]).is_some_and(|text| text.contains("cannot write x")),
+            fitness.trouble(&disk, "output").is_some_and(|text| text.contains("cannot write x")),
             "there is no such folder to write in"
         );
-        disk.make_dir("shuffle").expect("made");
-        assert_eq!(fitness.trouble(&disk, &["shuffle"]), None);
+        ["shuffle", "output"].iter().for_each(|dir| disk.make_dir(dir).expect("made"));
+        assert!(fitness.trouble(&disk, "output").is_some(), "reduces could not write yet");
+        disk.make_dir("output/.attempts").expect("made");
+        assert_eq!(fitness.trouble(&disk, "output"), None);
         assert!(disk.list("shuffle").expect("readable").is_empty(), "the trial leaves nothing");
     }
 }

@@ -155,8 +155,7 @@ impl Worker {
                 self.candidates.clear();
             }
         }
-        let outputs = layout::attempts_dir(&self.spec.ask.output);
-        if let Some(trouble) = self.fitness.trouble(&*self.disk, &[layout::SHUFFLE, &outputs]) {
+        if let Some(trouble) = self.fitness.trouble(&*self.disk, &self.spec.ask.output) {
             let trouble = format!("{trouble}; no task is claimed before this worker can write again");
             return Ok(self.look_for_end()?.unwrap_or(Turn::Unfit(trouble)));
         }

@@ -7,7 +7,7 @@ use crate::data::Counters;
 use crate::eyes::{is_shuffle_name, output_number};
 use crate::ids::{ClaimName, TaskId};
 use crate::job::end::OutputSum;
-use crate::job::layout::{self, ATTEMPTS, OUTPUT, PHASE_CLEANED, PHASE_END, SHUFFLE, State};
+use crate::job::layout::{self, OUTPUT, PHASE_CLEANED, PHASE_END, SHUFFLE, State};
 
 impl Inspection<'_> {
     /// The shuffle files of the map attempts that count.
@@ -61,7 +61,7 @@ impl Inspection<'_> {
         }
         let path = format!("{}/{}", self.spec.ask.output, output.file);
         self.check_file(&path, (output.len, output.crc32), &claim);
-        let attempt = format!("{}/{ATTEMPTS}/{claim}", self.spec.ask.output);
+        let attempt = layout::attempt_output(&self.spec.ask.output, &claim);
         match (self.inode(&path), self.inode(&attempt)) {
             (Some(published), Some(made)) if published != made => {
                 self.report.fault(path, format!("is not the file that {claim} made (no link of it)"));
@@ -77,7 +77,7 @@ impl Inspection<'_> {
         let first: Vec<_> = views.filter_map(|view| view.done.iter().find(|claim| self.made.contains_key(claim)).cloned()).collect();
         for claim in first {
             if let Some(file) = self.made.get(&claim).and_then(|made| made.files.first().cloned()) {
-                self.check_file(&format!("{}/{ATTEMPTS}/{claim}", self.spec.ask.output), (file.len, file.crc32), &claim);
+                self.check_file(&layout::attempt_output(&self.spec.ask.output, &claim), (file.len, file.crc32), &claim);
             }
         }
     }
@@ -109,7 +109,7 @@ impl Inspection<'_> {
         // Published just before an end that is not decided yet, or was a bad one.
         let inode = self.inode(path);
         let done = self.snapshot.reduces.get(partition as usize).map_or(&[][..], |view| &view.done);
-        let ours = done.iter().any(|claim| self.inode(&format!("{}/{ATTEMPTS}/{claim}", self.spec.ask.output)) == inode);
+        let ours = done.iter().any(|claim| self.inode(&layout::attempt_output(&self.spec.ask.output, claim)) == inode);
         if !ours && !self.is_ended_meanwhile() {
             self.report.fault(path, "bears an output's name, and no attempt in done/ made it");
         }
