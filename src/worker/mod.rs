@@ -303,6 +303,9 @@ impl Worker {
                 Err(Failure::Disk(error)) if !control.is_cancelled() && !pulse.is_leaving() => error,
                 ran => return ran,
             };
+            if self.is_removed() {
+                return Err(Failure::Disk(error));
+            }
             let now = self.disk.now();
             let since = now.saturating_sub(*refused.get_or_insert(now));
             self.log.event("refused", &name.to_string(), &error.to_string());
@@ -312,6 +315,11 @@ impl Worker {
                 Remedy::Report => return Err(Failure::Disk(error)),
             }
         }
+    }
+
+    /// True if there is no directory to look into: then waiting for it helps nobody.
+    fn is_removed(&self) -> bool {
+        self.disk.look(".").is_err_and(|error| is_gone(&error))
     }
 
     /// Ends the claim as the attempt ended, trying for as long as the disk refuses and the claim has not been taken away.
@@ -325,7 +333,7 @@ impl Worker {
             let text = Error::io("cannot end the claim", self.root.join(held.path()), error).to_string();
             self.log.event("trouble", &held.name().to_string(), &text);
             // Cancelled: taken away. No directory to look into: the whole job was.
-            if control.is_cancelled() || self.disk.look(".").is_err_and(|error| is_gone(&error)) {
+            if control.is_cancelled() || self.is_removed() {
                 return Commit::Superseded;
             }
             if pulse.is_leaving() {
