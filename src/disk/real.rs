@@ -3,7 +3,7 @@
 //! | call | the form, and why |
 //! |---|---|
 //! | `list`, `refresh` | opens the directory by path, every time: a kept handle is up to 60 s late; no `stat` per name |
-//! | `draft` | a temporary name with a dot, the umask's permissions (tempfile's own 0600 would shut other users out), `fsync` checked where write errors show only then |
+//! | `draft` | a temporary name with a dot, the umask's permissions (tempfile's own 0600 would shut other users out), neither exclusive nor readable (two calls saved), `fsync` checked where write errors show only then |
 //! | `open` | write-only: opening for reading would leave a delegation with this machine, and everybody waits 100 s for it when it dies |
 //! | `slate` | write-only as well, and not for appending: that would write behind the end, wherever it is told to write |
 //! | `touch` | `UTIME_NOW`: the server stamps; an explicit time would put this machine's clock on the wire |
@@ -15,18 +15,21 @@
 //! refused, not followed, and so are pipes and devices, without waiting for their other end.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, OFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
+use tempfile::NamedTempFile;
 
 use super::patience::{self, Hanging};
 use super::rename::is_gone;
 use super::{Disk, Entry, Flush, Hold, Lock, Look, Slate, Soon};
+use crate::here;
 
 /// Temporary files begin with this; the dot keeps them out of every listing.
 pub const DRAFT_PREFIX: &str = ".tmp-";
@@ -51,6 +54,8 @@ enum Mount {
 
 struct RealHold {
     file: File,
+    /// What was opened, as it was then: asking again may cost a call.
+    inode: (u64, u64),
     mount: Mount,
 }
 
@@ -138,8 +143,7 @@ impl Disk for RealDisk {
     }
 
     fn draft(&self, dir: &str, bytes: &[u8], flush: Flush) -> io::Result<String> {
-        let everybody = Permissions::from_mode(0o666); // the umask decides
-        let mut draft = tempfile::Builder::new().prefix(DRAFT_PREFIX).permissions(everybody).tempfile_in(self.path(dir))?;
+        let mut draft = create_draft(&self.path(dir))?;
         // An error on the way drops `draft`, which removes the file.
         draft.write_all(bytes)?;
         settle(draft.as_file(), flush, self.mount)?;
@@ -150,7 +154,8 @@ impl Disk for RealDisk {
 
     fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
         let file = open_plain(&self.path(path), OpenOptions::new().append(true))?;
-        Ok(Box::new(RealHold { file, mount: self.mount }))
+        let meta = file.metadata()?;
+        Ok(Box::new(RealHold { file, inode: (meta.dev(), meta.ino()), mount: self.mount }))
     }
 
     fn slate(&self, path: &str, bytes: &[u8]) -> io::Result<Box<dyn Slate>> {
@@ -261,8 +266,7 @@ impl Hold for RealHold {
     }
 
     fn inode(&self) -> io::Result<(u64, u64)> {
-        let meta = self.file.metadata()?;
-        Ok((meta.dev(), meta.ino()))
+        Ok(self.inode)
     }
 
     fn touch(&self) -> io::Result<()> {
@@ -278,6 +282,20 @@ impl Slate for RealSlate {
     fn write(&mut self, bytes: &[u8], at: usize) -> io::Result<()> {
         self.file.write_all_at(bytes, self.begins + at as u64)
     }
+}
+
+/// An empty file of a name of its own in `dir`, hidden by a dot, with the umask's permissions; dropping it removes it.
+///
+/// Problem: over NFS an exclusive create costs a SETATTR more (the server keeps its verifier in the times), and one opened for reading too brings a
+/// delegation that is to be returned. Workaround: neither; nobody else makes the name, for 82 bits of chance in it are this process's and the rest is counted.
+pub fn create_draft(dir: &Path) -> io::Result<NamedTempFile> {
+    static PROCESS: OnceLock<String> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let process = PROCESS.get_or_init(|| here::nonce(16));
+    let name = format!("{DRAFT_PREFIX}{process}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let create =
+        |path: &Path| File::options().write(true).create(true).truncate(false).mode(0o666).custom_flags(bits(OFlags::NOFOLLOW)).open(path);
+    tempfile::Builder::new().prefix(&name).rand_bytes(0).make_in(dir, create)
 }
 
 /// Opens a plain file: no link is followed, and a pipe under the name is refused where it would wait for its other end.

@@ -7,15 +7,16 @@
 //! On NFS: a rename may be done and its reply lost; ENOENT is therefore answered by looking whether the final name is the inode held open, which
 //! is sound because the final name bears the attempt and its worker, and nobody else ever makes it.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use tempfile::{NamedTempFile, TempPath};
 
 use super::sum::Sum;
 use crate::data::{Failure, FileSum};
+use crate::disk::real::create_draft;
 use crate::error::Error;
 
 /// How far a file's bytes must have got when it is described.
@@ -47,8 +48,7 @@ pub(super) struct Draft {
 impl Draft {
     /// An empty draft in `dir`.
     pub(super) fn create(dir: &Path) -> Result<Draft, Failure> {
-        let file = tempfile::Builder::new().prefix(".tmp-").permissions(Permissions::from_mode(0o666)).tempfile_in(dir);
-        match file {
+        match create_draft(dir) {
             Ok(file) => Ok(Draft { file, sum: Sum::default() }),
             Err(error) => Err(Failure::Disk(Error::io("cannot create a file in", dir, error))),
         }
@@ -93,6 +93,8 @@ fn is_same_file(held: &File, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

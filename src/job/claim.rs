@@ -5,7 +5,7 @@
 //! [`Commit::Superseded`], an ordinary value. Checking before committing would not help and is not done. A verb that the disk refuses (full,
 //! read-only) gives the claim back to its caller, who still holds it and may try again.
 //!
-//! Cost of a claim: OPEN, LOCK, RENAME, 2 GETATTR (one for the inode held, one by path), SETATTR. Of a commit: WRITE, CLOSE, RENAME.
+//! Cost of a claim: RENAME, OPEN, SETATTR; with the lock OPEN, LOCK, RENAME, GETATTR, SETATTR, and two more when it is closed. Of a commit: WRITE, CLOSE, RENAME.
 
 use std::collections::HashSet;
 use std::io;
@@ -38,9 +38,11 @@ pub enum Tried {
     AskedToLeave,
 }
 
-/// Whether a refusal of the descriptor's lock is respected.
+/// What the descriptor's lock is to a claim. It proves nothing in any case: the rename decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manners {
+    /// None is taken: over a network it costs three calls, and it saves some only where workers meet.
+    Direct,
     /// A locked descriptor is left to whoever locked it: fewer races.
     Polite,
     /// The lock stayed refused: a stopped process may hold it for ever, and it proves nothing.
@@ -91,39 +93,57 @@ impl Claimer {
             let _ = rename(disk, &free, &State::Expired.path(&TaskFile::Free(attempt)))?;
             return Ok(Tried::Lost);
         }
-        let mut hold = match disk.open(&free) {
+        let name = attempt.held_by(&self.name);
+        let tried = match manners {
+            Manners::Direct => self.rename_then_open(disk, &name)?,
+            Manners::Polite | Manners::Insistent => self.lock_then_rename(disk, &name, manners)?,
+        };
+        match tried {
+            Ok(hold) => self.present(disk, Claim { name, hold, since: disk.now(), said: None, torn: false }),
+            Err(not_held) => Ok(not_held),
+        }
+    }
+
+    fn rename_then_open(&mut self, disk: &dyn Disk, name: &ClaimName) -> io::Result<Result<Box<dyn Hold>, Tried>> {
+        match self.take(disk, name)? {
+            Moved::Here => or_lost(disk.open(&layout::held(State::Claimed, name))),
+            Moved::Gone => Ok(Err(Tried::Lost)),
+        }
+    }
+
+    fn lock_then_rename(&mut self, disk: &dyn Disk, name: &ClaimName, manners: Manners) -> io::Result<Result<Box<dyn Hold>, Tried>> {
+        let hold = match or_lost(disk.open(&layout::pending(name.attempt)))? {
             Ok(hold) => hold,
-            Err(error) if is_gone(&error) => return Ok(Tried::Lost),
-            Err(error) => return Err(error),
+            lost => return Ok(lost),
         };
         if hold.try_lock() == Lock::Refused && manners == Manners::Polite {
-            return Ok(Tried::Refused);
+            return Ok(Err(Tried::Refused));
         }
-        let name = attempt.held_by(&self.name);
-        let path = layout::held(State::Claimed, &name);
-        let renamed = rename(disk, &free, &path);
-        if matches!(renamed, Ok(Moved::Gone)) {
-            return Ok(Tried::Lost);
+        if self.take(disk, name)? == Moved::Gone {
+            return Ok(Err(Tried::Lost));
         }
-        // Whatever the error: the rename may have been done, or may still be, and then the name is spent.
-        self.held.insert(attempt);
-        let _ = renamed?;
         // Between our open and our rename the name may have been claimed, ended and issued again: then we hold an old inode.
-        let inode = match disk.look(&path) {
+        let path = layout::held(State::Claimed, name);
+        let inode = match or_lost(disk.look(&path))? {
             Ok(look) => look.inode,
-            Err(error) if is_gone(&error) => return Ok(Tried::Lost),
-            Err(error) => return Err(error),
+            Err(lost) => return Ok(Err(lost)),
         };
-        if hold.inode().ok() != Some(inode) {
-            hold = match disk.open(&path) {
-                Ok(hold) => hold,
-                Err(error) if is_gone(&error) => return Ok(Tried::Lost),
-                Err(error) => return Err(error),
-            };
-            let _ = hold.try_lock();
+        if hold.inode().ok() == Some(inode) {
+            return Ok(Ok(hold));
         }
-        let claim = Claim { name, hold, since: disk.now(), said: None, torn: false };
-        self.present(disk, claim)
+        let opened = or_lost(disk.open(&path))?;
+        drop(hold);
+        let _ = opened.as_ref().map(|hold| hold.try_lock());
+        Ok(opened)
+    }
+
+    /// The rename that claims. Whatever its error: it may have been done, or may still be, and then the name is spent.
+    fn take(&mut self, disk: &dyn Disk, name: &ClaimName) -> io::Result<Moved> {
+        let moved = rename(disk, &layout::pending(name.attempt), &layout::held(State::Claimed, name));
+        if !matches!(moved, Ok(Moved::Gone)) {
+            self.held.insert(name.attempt);
+        }
+        moved
     }
 
     /// Shows that we are alive, and learns whether we are still wanted.
@@ -141,6 +161,15 @@ impl Claimer {
             },
             Err(error) => Err(error),
         }
+    }
+}
+
+/// What is gone was somebody else's, or was taken back already.
+fn or_lost<T>(found: io::Result<T>) -> io::Result<Result<T, Tried>> {
+    match found {
+        Ok(found) => Ok(Ok(found)),
+        Err(error) if is_gone(&error) => Ok(Err(Tried::Lost)),
+        Err(error) => Err(error),
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Worker {
     /// Tried in vain since the last pause: gone, though listed (a listing may be stale for long), or locked.
     missed: BTreeSet<AttemptId>,
     chance: u64,
+    /// So many of the next claims are made by the lock.
+    polite_claims: u32,
     looks: Looks,
     fitness: Fitness,
     /// How many map tasks the plan has, once it has been read.
@@ -115,6 +117,8 @@ pub enum Turn {
 
 /// A long list of candidates is no reason not to see that the job was paused.
 const CONTROL_PERIOD: Duration = Duration::from_secs(1);
+/// After another was quicker. A claim lost by the lock costs one or two calls, one lost by the rename five.
+const POLITE_CLAIMS: u32 = 16;
 /// While it waits, a worker looks at everything anew after this many turns, whatever the stamps say.
 const TURNS_PER_FULL_LOOK: u32 = 8;
 
@@ -132,6 +136,7 @@ impl Worker {
             refused,
             missed,
             chance,
+            polite_claims: 0,
             looks: Looks::default(),
             fitness: Fitness::default(),
             maps: None,
@@ -163,10 +168,12 @@ impl Worker {
         let Some(attempt) = self.candidates.pop() else { return self.look_around() };
         match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
             Ok(Tried::Held(claim)) => {
+                self.polite_claims = self.polite_claims.saturating_sub(1);
                 self.refused.remove(&attempt);
                 self.work(claim, tasks, pulse)
             }
             Ok(Tried::Lost) => {
+                self.polite_claims = POLITE_CLAIMS;
                 self.missed.insert(attempt);
                 Ok(Turn::Missed)
             }
@@ -181,8 +188,12 @@ impl Worker {
         }
     }
 
-    /// A lock that stays refused for a lease is some stopped process's, and proves nothing.
+    /// Over a network the lock is taken only among workers that meet: where one was too late, its next claims are polite, and so are those of whoever it
+    /// met. A lock that stays refused for a lease is some stopped process's, and proves nothing.
     fn manners(&self, attempt: AttemptId) -> Manners {
+        if self.polite_claims == 0 && self.disk.is_network() {
+            return Manners::Direct;
+        }
         let since = self.refused.get(&attempt);
         let stays = since.is_some_and(|since| self.disk.now().saturating_sub(*since) > self.spec.ask.lease());
         if stays { Manners::Insistent } else { Manners::Polite }

@@ -5,11 +5,8 @@
 //!
 //! | call | what for | per task |
 //! |---|---|---|
-//! | open | the descriptor, write-only | 1 |
-//! | try_lock | a politeness | 1 |
 //! | rename | claim, commit | 2 |
-//! | look | is the claim the inode held? | 1 |
-//! | inode | the same, by the open file | 1 |
+//! | open | the descriptor, write-only | 1 |
 //! | touch | `workers/me`: still wanted? | 1 |
 //! | append | the claim's line, the result | 2 |
 //! | flush | the result has arrived | 1 |
@@ -18,9 +15,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flockwork::disk::Disk;
 use flockwork::disk::sim::run::SimDisk;
 use flockwork::disk::sim::turns::Turn;
+use flockwork::disk::{Disk, Flush, create};
 use flockwork::worker::Tasks;
 
 use super::bench::{self, Boss, Size, Slot};
@@ -28,17 +25,15 @@ use super::bench::{self, Boss, Size, Slot};
 const SIZE: Size = Size { maps: 200, reduces: 1 };
 
 /// Per task, in hundredths: an upper bound of what the protocol may cost.
-const HUNDREDTHS_MAX: [(&str, u64); 10] = [
+const HUNDREDTHS_MAX: [(&str, u64); 8] = [
     ("append", 202),
     ("flush", 102),
-    ("inode", 100),
     ("list", 3),
-    ("look", 103),
+    ("look", 3),
     ("open", 101),
     ("read", 1), // the head of the plan, once
     ("rename", 201),
     ("touch", 100),
-    ("try_lock", 101),
 ];
 
 /// An attempt that makes nothing.
@@ -61,7 +56,7 @@ fn after(calls: &BTreeMap<&'static str, u64>, before: &BTreeMap<&'static str, u6
 }
 
 #[test]
-fn a_healthy_task_costs_its_worker_ten_calls() {
+fn a_healthy_task_costs_its_worker_seven_calls() {
     let (disk, spec) = (SimDisk::holding(bench::submitted(SIZE)), bench::spec(SIZE));
     let _ = Boss::start(&disk.client("boss"), &spec, SIZE.maps, &bench::name("boss", 1)).step();
     let client = disk.client("worker");
@@ -75,7 +70,7 @@ fn a_healthy_task_costs_its_worker_ten_calls() {
         let max = HUNDREDTHS_MAX.iter().find(|(name, _)| name == kind).map_or(0, |(_, max)| *max);
         assert!(n * 100 <= max * tasks, "{kind}: {n} calls for {tasks} tasks, of {calls:?}");
     }
-    assert!(calls.values().sum::<u64>() <= 1_012 * tasks / 100, "{calls:?}");
+    assert!(calls.values().sum::<u64>() <= 712 * tasks / 100, "{calls:?}");
 }
 
 #[test]
@@ -121,12 +116,22 @@ fn an_idle_worker_lists_at_most_once_a_turn() {
 fn a_worker_does_not_spin_where_all_candidates_are_locked() {
     let (disk, spec) = (SimDisk::holding(bench::submitted(Size { maps: 3, reduces: 1 })), bench::spec(Size { maps: 3, reduces: 1 }));
     let _ = Boss::start(&disk.client("boss"), &spec, 3, &bench::name("boss", 1)).step();
-    let stopped: Arc<dyn Disk> = Arc::new(disk.client("stopped"));
-    let held: Vec<_> =
-        disk.state().children("pending").iter().map(|entry| stopped.open(&format!("pending/{}", entry.name)).expect("open")).collect();
-    held.iter().for_each(|hold| _ = hold.try_lock());
     let client = disk.client("worker");
     let mut slot = Slot::start(&client, &spec, &bench::name("w", 1));
+    let _ = slot.step();
+    // It has listed them; another is quicker, at every one, and a third stands still with the locks of what is issued next.
+    let (quick, stopped): (Arc<dyn Disk>, Arc<dyn Disk>) = (Arc::new(disk.client("quick")), Arc::new(disk.client("stopped")));
+    let listed = disk.state().children("pending");
+    let held: Vec<_> = listed
+        .iter()
+        .map(|entry| {
+            quick.rename(&format!("pending/{}", entry.name), &format!("claimed/{}@h.1.quick", entry.name)).expect("claimed");
+            let next = format!("pending/{}", entry.name.replace(".a1", ".a2"));
+            create::write_whole(&*quick, &next, b"", Flush::OnNetwork).expect("issued");
+            stopped.open(&next).expect("open")
+        })
+        .collect();
+    held.iter().for_each(|hold| _ = hold.try_lock());
     let mut ready = 0;
     for _ in 0..600 {
         match slot.step() {

@@ -60,6 +60,7 @@ pub enum Recall {
 pub struct Hand {
     pub name: WorkerName,
     pub listings: u32,
+    pub manners: Manners,
     pub verb: Verb,
     pub recall: Recall,
     pub mutant: Mutant,
@@ -67,7 +68,14 @@ pub struct Hand {
 
 impl Hand {
     pub fn number(n: u32) -> Hand {
-        Hand { name: bench::name("w", n), listings: 1, verb: Verb::Commit, recall: Recall::Good, mutant: Mutant::None }
+        Hand {
+            name: bench::name("w", n),
+            listings: 1,
+            manners: Manners::Polite,
+            verb: Verb::Commit,
+            recall: Recall::Good,
+            mutant: Mutant::None,
+        }
     }
 
     /// All of it in one step.
@@ -121,7 +129,7 @@ impl Hand {
     }
 
     fn attempt(&self, disk: &Lens, claimer: &mut Claimer, attempt: AttemptId) -> Option<String> {
-        match claimer.claim(disk, attempt, Manners::Polite).expect("a disk without errors") {
+        match claimer.claim(disk, attempt, self.manners).expect("a disk without errors") {
             Tried::Held(claim) => {
                 let name = claim.name().clone();
                 let (made, _) = bench::map_made(&name, 1);
@@ -270,8 +278,12 @@ pub fn proven(result: Result<Report, Violation>) -> (usize, usize) {
 }
 
 fn two_by_two(mutant: Mutant, after: After, faults: Faults, count: impl Fn(&World)) -> Result<Report, Violation> {
+    two_like(|n| Hand { mutant, ..Hand::number(n) }, after, faults, count)
+}
+
+fn two_like(hand: impl Fn(u32) -> Hand, after: After, faults: Faults, count: impl Fn(&World)) -> Result<Report, Violation> {
     let scene = scene(2, 2);
-    let hand = |n| Hand { mutant, ..Hand::number(n) }.stepwise();
+    let hand = |n| hand(n).stepwise();
     let actors = vec![hand(1), hand(2), reaper(&scene, 1, after)];
     explore(scene, 2, actors, faults, count)
 }
@@ -304,6 +316,25 @@ fn the_same_with_a_lost_reply_and_a_call_that_arrives_from_the_dead() {
     let result = two_by_two(Mutant::None, After::Nothing, faults, |world| seen.set(seen.get() + usize::from(superseded(world))));
     assert_eq!(proven(result), (56_604, 932));
     assert!(seen.get() > 0, "a commit is sometimes superseded");
+}
+
+#[test]
+fn two_workers_who_take_no_lock_one_expiry_one_crash_one_lost_reply() {
+    let seen = Cell::new(0);
+    let faults = Faults { crashes: 1, lost_replies: 1, ..Faults::default() };
+    let direct = |n| Hand { manners: Manners::Direct, ..Hand::number(n) };
+    let result = two_like(direct, After::Tick, faults, |world| seen.set(seen.get() + usize::from(superseded(world))));
+    assert_eq!(proven(result), (485_444, 825));
+    assert!(seen.get() > 0, "a commit is sometimes superseded");
+}
+
+#[test]
+fn an_attempt_issued_twice_is_claimed_without_a_lock_and_counts_once() {
+    let hand = |n| Hand { listings: 2, manners: Manners::Direct, ..Hand::number(n) };
+    let both = Cell::new(0);
+    let result = issued_twice([hand(1), hand(2)], 1, |world| both.set(both.get() + usize::from(world.disk.children("done").len() == 2)));
+    assert_eq!(proven(result), (1_184, 50));
+    assert!(both.get() > 0, "sometimes both reach done/: the plan of reduce counts one of them");
 }
 
 #[test]
