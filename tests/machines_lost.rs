@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::common::{Farm, Program, changed, worker_of};
+use super::common::{Farm, Program, changed, pid_of, worker_of};
 use super::stragglers::{dawdle, end, right_answer, submit};
 
 /// Workers of one slot each,
@@ -17,6 +17,8 @@ const WORKERS: usize = 26;
 const LOST: usize = 3;
 /// Map tasks, of a second each.
 const TASKS: usize = WORKERS * 24;
+/// Into a task before the loss.
+const AMID: Duration = Duration::from_millis(250);
 /// Rounds of each case, in turn.
 const ROUNDS: usize = 3;
 
@@ -56,18 +58,19 @@ struct Job {
     took: Duration,
     /// When the workers were lost, by the clock that stamps files.
     lost_at: f64,
-    /// What was claimed when they were.
-    claimed: Vec<String>,
+    /// The workers whose processes died.
+    dead: Vec<String>,
 }
 
 /// Loses some of the workers in a job once some of its tasks are done, puts others in their place at once, and waits for the end.
 fn lead(farm: Farm, loss: Loss, workers: usize, lost: usize, done: usize) -> Job {
     let mut crew: Vec<_> = (0..workers).map(|n| worker(&farm, loss, &format!("node{n}"))).collect();
-    farm.wait_for_names("job/workers", workers);
+    let names = farm.wait_for_names("job/workers", workers);
     let started = Instant::now();
     let leader = farm.start_as(dawdle(), &["coordinator", "job", "--quiet"]);
     farm.wait_for_names("job/done", done);
-    let (claimed, lost_at) = (farm.names("job/claimed"), farm.now());
+    std::thread::sleep(AMID); // They work in step, more or less: now they are amid a task.
+    let lost_at = farm.now();
     let gone: Vec<_> = if loss == Loss::Nobody { Vec::new() } else { crew.drain(..lost).collect() };
     for (n, program) in gone.iter().enumerate() {
         match loss {
@@ -76,11 +79,17 @@ fn lead(farm: Farm, loss: Loss, workers: usize, lost: usize, done: usize) -> Job
         }
         crew.push(worker(&farm, loss, &format!("spare{n}")));
     }
+    let killed = if loss == Loss::Silent { 0 } else { gone.len() };
+    let dead = farm.wait_for("the killed ones' slots are dead", || {
+        let alive = farm.slots("job");
+        let dead = names.iter().filter(|name| pid_of(name).is_none_or(|pid| !alive.contains(&pid)));
+        Some(dead.cloned().collect::<Vec<_>>()).filter(|dead| dead.len() == killed)
+    });
     leader.ends_with(0);
     let took = started.elapsed();
     gone.iter().for_each(|program| program.kill());
     crew.iter().for_each(|program| program.ends_with(0));
-    Job { farm, took, lost_at, claimed }
+    Job { farm, took, lost_at, dead }
 }
 
 impl Job {
@@ -109,7 +118,7 @@ fn of_nine_workers_three_are_killed_in_mid_job_and_only_their_tasks_are_begun_ag
     job.is_right(45, 3);
     let expired = job.farm.names("job/expired");
     assert!(!expired.is_empty(), "somebody was in mid-task");
-    assert!(expired.iter().all(|name| job.claimed.contains(name)), "{expired:?} were held when they were killed: {:?}", job.claimed);
+    assert!(expired.iter().all(|name| job.dead.iter().any(|dead| dead == worker_of(name))), "{expired:?} were held by {:?}", job.dead);
     let done = job.farm.names("job/done");
     let second: Vec<_> = done.iter().filter(|name| !name.contains(".a1@")).map(|name| name.split('.').next()).collect();
     assert_eq!(
