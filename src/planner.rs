@@ -51,7 +51,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     let (splits, ranges) = splits(&*app, root, ask)?;
     let mut ask = ask.clone();
     if ask.output != OUTPUT {
-        ask.output = output_dir(Path::new(&ask.output), root)?;
+        ask.output = output_dir(Path::new(&ask.output), root, &ask.inputs)?;
     }
     check_room(&*app, &root.join(&ask.output), &ask, &splits)?;
     make_dir(root)?;
@@ -187,7 +187,7 @@ fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
     Err(error.advise("give the same options to go on with that job, or choose another --job"))
 }
 
-fn output_dir(typed: &Path, root: &Path) -> Result<String> {
+fn output_dir(typed: &Path, root: &Path, inputs: &[String]) -> Result<String> {
     if let Ok(entries) = std::fs::read_dir(typed) {
         let taken = entries.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with("mr-out-"));
         if let Some(entry) = taken {
@@ -195,6 +195,11 @@ fn output_dir(typed: &Path, root: &Path) -> Result<String> {
             let cause = format!("`{}` is there already, and outputs are never replaced", entry.file_name().to_string_lossy());
             return Err(error.because(cause).advise("move it away, or choose another --output"));
         }
+    }
+    if let Some(folder) = input::walked_to(inputs, root, typed)? {
+        let error = Error::new(ErrorKind::Usage, "cannot write the outputs to").on(typed);
+        let error = error.because(format!("it lies in the input folder `{folder}`, and whoever reads that again reads the outputs, too"));
+        return Err(error.advise("choose an --output outside it, or leave them in the job directory"));
     }
     input::stored_path(&absolute(typed)?, root)
 }
