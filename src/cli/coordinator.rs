@@ -79,7 +79,7 @@ impl Teller<'_> {
             News::StandingBy => self.say("another coordinator leads this job; standing by"),
             News::Serving => self.say("leading the job"),
             News::NoWorker => {
-                eprintln!("flockwork: coordinator: no worker is alive; start one with `flockwork worker {}`", for_shell(&self.root));
+                eprintln!("flockwork: coordinator: no worker is alive; start one with `flockwork worker {}`", for_shell(self.root));
             }
             News::Trouble(error) => {
                 let text = error.to_string();
