@@ -12,7 +12,7 @@ use crate::data::{BadRecord, Failure, Split};
 use crate::disk::Disk;
 use crate::disk::real::{self, RealDisk};
 use crate::engine::split::{SplitRule, plan_splits, whole_files};
-use crate::engine::{self, AppEntry, input};
+use crate::engine::{self, AnyApp, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{ATTEMPTS, DIRS, JOB_JSON, OUTPUT};
 use crate::job::plan::{self, Plan};
@@ -32,14 +32,14 @@ pub struct Planned {
 
 /// Makes the job `ask` at `root`, or opens it where the very same was asked there before.
 pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
-    engine::make(apps, &ask.app, &Options(ask.options.clone()))?;
+    let app = make(apps, ask)?;
     match holds(root)? {
         Holds::NoJobYet => {}
         Holds::Job => {
             let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
             let spec = spec::load(&*disk, root)?;
             check_same(root, &spec, ask)?;
-            return plan_if_needed(apps, root, disk, spec);
+            return plan_if_needed(|_| Ok(app), root, disk, spec);
         }
         Holds::OtherThings(name) => {
             let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
@@ -48,12 +48,12 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
         }
     }
     // Everything that can be wrong is found before anything is made.
-    let (splits, ranges) = splits(apps, root, ask)?;
+    let (splits, ranges) = splits(&*app, root, ask)?;
     let mut ask = ask.clone();
     if ask.output != OUTPUT {
-        ask.output = output_dir(Path::new(&ask.output), root)?;
+        ask.output = output_dir(Path::new(&ask.output), root, &ask.inputs)?;
     }
-    check_room(apps, &root.join(&ask.output), &ask, &splits)?;
+    check_room(&*app, &root.join(&ask.output), &ask, &splits)?;
     make_dir(root)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask };
@@ -61,7 +61,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     let (written, created) = spec::submit(&*disk, root, &spec)?;
     if created == crate::disk::Created::Before {
         check_same(root, &written, &spec.ask)?;
-        return plan_if_needed(apps, root, disk, written);
+        return plan_if_needed(|_| Ok(app), root, disk, written);
     }
     let _ = plan::create_map(&*disk, root, &written.id, &splits, ranges)?;
     let maps = maps(&*disk, root)?;
@@ -72,17 +72,21 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
 pub fn open(apps: &[AppEntry], root: &Path) -> Result<Planned> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     let spec = spec::load(&*disk, root)?;
-    plan_if_needed(apps, root, disk, spec)
+    plan_if_needed(|ask| make(apps, ask), root, disk, spec)
 }
 
-fn plan_if_needed(apps: &[AppEntry], root: &Path, disk: Arc<dyn Disk>, spec: Spec) -> Result<Planned> {
+fn make(apps: &[AppEntry], ask: &Ask) -> Result<Box<dyn AnyApp>> {
+    engine::make(apps, &ask.app, &Options(ask.options.clone()))
+}
+
+fn plan_if_needed(make: impl FnOnce(&Ask) -> Result<Box<dyn AnyApp>>, root: &Path, disk: Arc<dyn Disk>, spec: Spec) -> Result<Planned> {
     disk.refresh("phase").map_err(|error| Error::io("cannot open", root.join("phase"), error))?;
     if Plan::map(&*disk, root)?.is_none() {
         let mut ask = spec.ask.clone();
         for typed in ask.inputs.iter_mut().filter(|typed| Path::new(typed).is_relative()) {
             *typed = Path::new(&spec.cwd).join(&*typed).to_string_lossy().into_owned();
         }
-        let (mut splits, ranges) = splits(apps, root, &ask)?;
+        let (mut splits, ranges) = splits(&*make(&ask)?, root, &ask)?;
         as_typed(&mut splits, &spec.cwd);
         let _ = plan::create_map(&*disk, root, &spec.id, &splits, ranges)?;
     }
@@ -106,8 +110,7 @@ fn maps(disk: &dyn Disk, root: &Path) -> Result<u32> {
 }
 
 /// The map tasks, and the ranges of keys where the app asks for them.
-fn splits(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<(Vec<Split>, Option<RangeTable>)> {
-    let app = engine::make(apps, &ask.app, &Options(ask.options.clone()))?;
+fn splits(app: &dyn AnyApp, root: &Path, ask: &Ask) -> Result<(Vec<Split>, Option<RangeTable>)> {
     let files = input::resolve(&ask.inputs, root)?;
     let splits = plan_splits(&files, app.unit(), &SplitRule { bytes: ask.split_bytes, lines: ask.split_lines })?;
     let ranges = app.sample_ranges(&whole_files(&files), Path::new("/"), ask.reduces).map_err(|failure| match failure {
@@ -120,9 +123,9 @@ fn splits(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<(Vec<Split>, Opti
 }
 
 /// Refuses a job whose outputs have no room for sure, as far as the app can tell.
-fn check_room(apps: &[AppEntry], outputs: &Path, ask: &Ask, splits: &[Split]) -> Result<()> {
+fn check_room(app: &dyn AnyApp, outputs: &Path, ask: &Ask, splits: &[Split]) -> Result<()> {
     let input_bytes = splits.iter().flat_map(|split| &split.pieces).map(|piece| piece.to.saturating_sub(piece.from)).sum();
-    let least = engine::make(apps, &ask.app, &Options(ask.options.clone()))?.least_output(input_bytes);
+    let least = app.least_output(input_bytes);
     // They are not made yet: the nearest folder that is there lies on the same file system, or is refused soon enough.
     let there = outputs.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
     match real::available_bytes(there) {
@@ -184,7 +187,7 @@ fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
     Err(error.advise("give the same options to go on with that job, or choose another --job"))
 }
 
-fn output_dir(typed: &Path, root: &Path) -> Result<String> {
+fn output_dir(typed: &Path, root: &Path, inputs: &[String]) -> Result<String> {
     if let Ok(entries) = std::fs::read_dir(typed) {
         let taken = entries.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with("mr-out-"));
         if let Some(entry) = taken {
@@ -192,6 +195,11 @@ fn output_dir(typed: &Path, root: &Path) -> Result<String> {
             let cause = format!("`{}` is there already, and outputs are never replaced", entry.file_name().to_string_lossy());
             return Err(error.because(cause).advise("move it away, or choose another --output"));
         }
+    }
+    if let Some(folder) = input::walked_to(inputs, root, typed)? {
+        let error = Error::new(ErrorKind::Usage, "cannot write the outputs to").on(typed);
+        let error = error.because(format!("it lies in the input folder `{folder}`, and whoever reads that again reads the outputs, too"));
+        return Err(error.advise("choose an --output outside it, or leave them in the job directory"));
     }
     input::stored_path(&absolute(typed)?, root)
 }
@@ -207,4 +215,52 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 fn cwd() -> Result<String> {
     let here = std::env::current_dir().map_err(|error| Error::io("cannot tell", "the current directory", error))?;
     Ok(here.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::*;
+    use crate::app::{App, AppResult, Emit, Output, Record, Values};
+
+    struct Nothing;
+
+    impl App for Nothing {
+        type Value = u64;
+
+        fn map(&self, _: Record<'_>, _: &mut impl Emit<u64>) -> AppResult {
+            Ok(())
+        }
+
+        fn reduce(&self, _: &[u8], _: &mut Values<'_, u64>, _: &mut Output<'_>) -> AppResult {
+            Ok(())
+        }
+    }
+
+    static MADE: AtomicU32 = AtomicU32::new(0);
+
+    fn made(_: &Options) -> Result<Box<dyn AnyApp>, String> {
+        MADE.fetch_add(1, Relaxed);
+        Ok(Box::new(Nothing))
+    }
+
+    fn ask_of(dir: &Path) -> Ask {
+        let input = dir.join("in");
+        std::fs::write(&input, "word\n").expect("written");
+        let ask = serde_json::json!({"app": "nothing", "options": {}, "inputs": [input], "reduces": 1, "split_bytes": 9, "split_lines": null, "shuffle": "run",
+            "lease_ms": 10_000, "max_errors": 4, "max_lost": 16, "stall_ms": 600_000, "output": OUTPUT});
+        serde_json::from_value(ask).expect("an ask")
+    }
+
+    #[test]
+    fn an_app_is_made_once_to_submit_a_job_and_once_to_find_it_submitted() {
+        let apps = [AppEntry { name: "nothing", about: "", options: &[], make: made }];
+        let dir = tempfile::tempdir().expect("a directory");
+        let ask = ask_of(dir.path());
+        for times in [1, 2] {
+            submit(&apps, &dir.path().join("job"), &ask).expect("submitted");
+            assert_eq!(MADE.load(Relaxed), times, "making one may be dear: it may read a model");
+        }
+    }
 }

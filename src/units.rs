@@ -1,6 +1,7 @@
 //! Sizes as `64MiB`, times as `10s`, wall-clock stamps as RFC 3339: how people write and read them.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::time::Duration;
 
 /// Reads a size in bytes: `4096`, `64KiB`, `64MiB`, `1GiB`, `2TiB`, also `64M`, `64MB` (powers of 1000 with `B`).
@@ -103,6 +104,15 @@ pub fn json_for_terminal(json: &str) -> Cow<'_, str> {
     spelled_out(json, |c| steers(c) && c != '\n', |c| format!("\\u{:04x}", u32::from(c)))
 }
 
+/// A path as one types it in a shell: quoted where it must be.
+pub fn for_shell(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=@%:,".contains(c);
+    // What begins with a dash would be taken for an option.
+    let text = if text.starts_with('-') { Cow::Owned(format!("./{text}")) } else { text };
+    if !text.is_empty() && text.chars().all(is_plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -137,6 +147,24 @@ mod tests {
         }
         for text in ["", "s", "-1s", "10 parsecs", "1e300s"] {
             assert!(parse_time(text).is_err(), "{text:?} is no time");
+        }
+    }
+
+    #[test]
+    fn a_path_in_a_suggested_command_is_one_word_of_the_shells() {
+        for (path, typed) in [
+            ("/mnt/share/count-2", "/mnt/share/count-2"),
+            ("zählung", "zählung"),
+            ("my job", "'my job'"),
+            ("it's", r"'it'\''s'"),
+            ("$(id)", "'$(id)'"),
+            ("~ann", "'~ann'"),
+            ("-x", "./-x"),
+            ("", "''"),
+        ] {
+            assert_eq!(for_shell(Path::new(path)), typed);
+            let echoed = std::process::Command::new("sh").arg("-c").arg(format!("printf %s {typed}")).output().expect("a shell");
+            assert_eq!(String::from_utf8_lossy(&echoed.stdout), if path == "-x" { "./-x" } else { path }, "what the shell makes of it");
         }
     }
 

@@ -90,7 +90,7 @@ fn what_may_not_be_read_or_written_is_named_with_a_remedy() {
 fn a_wrong_command_line_exits_with_2_and_makes_nothing() {
     let farm = Farm::new();
     farm.write("a", "word\n");
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 19] = [
         (&[], "Usage"),
         (&["walk"], "walk"),
         (&["run"], "required"),
@@ -98,7 +98,9 @@ fn a_wrong_command_line_exits_with_2_and_makes_nothing() {
         (&["run", "cw", "a"], "cw"),
         (&["submit", "cw", "a"], "cw"),
         (&["sequential", "cw", "a"], "cw"),
-        (&["run", "wc", "a", "-o", "colour=red"], "colour"),
+        (&["run", "gerp", "a"], "did you mean `grep`? this program knows: "),
+        (&["run", "wc", "a", "-o", "Combin=false"], "did you mean `combine`? it knows: "),
+        (&["run", "wc", "a", "-o", "colour=red"], "the app `wc` has no option `colour`; it knows"),
         (&["run", "wc", "a", "-o", "colour"], "key=value"),
         (&["run", "wc", "a", "--fast"], "--fast"),
         (&["run", "wc", "a", "-r", "0"], "0 is not in 1..=100000"),
@@ -122,10 +124,10 @@ fn a_folder_with_another_job_is_refused_and_left_alone() {
     farm.write("b", "other\n");
     farm.ok(&["run", "wc", "a", "--job", "job"]);
     let before = tree(&farm, "job");
-    farm.run(&["run", "wc", "b", "--job", "job"]).fails_saying(1, &["another job lies in job", "its inputs is [\"a\"], not [\"b\"]"]);
+    farm.run(&["run", "wc", "b", "--job", "job"]).fails_saying(1, &["another job lies in job", "`inputs` is [\"a\"] there, not [\"b\"]"]);
     farm.run(&["submit", "wc", "a", "-r", "3", "--job", "job"])
-        .fails_saying(1, &["another job lies in job", "its reduces is 10, not 3", "the same options"]);
-    farm.run(&["run", "indexer", "a", "--job", "job"]).fails_saying(1, &["its app is \"wc\", not \"indexer\""]);
+        .fails_saying(1, &["another job lies in job", "`reduces` is 10 there, not 3", "the same options"]);
+    farm.run(&["run", "indexer", "a", "--job", "job"]).fails_saying(1, &["`app` is \"wc\" there, not \"indexer\""]);
     assert_eq!(tree(&farm, "job"), before);
 }
 
@@ -306,4 +308,40 @@ fn a_reader_that_goes_away_is_no_error() {
     child.stdout.take().expect("a pipe").read_exact(&mut first).expect("something is said");
     let done = child.wait_with_output().expect("it ends");
     assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""), "quiet, as other filters");
+}
+
+#[test]
+fn outputs_do_not_go_where_the_inputs_are_walked() {
+    let farm = Farm::new();
+    farm.write("in/a", "word\n");
+    farm.write("in/deep/b", "word\n");
+    std::os::unix::fs::symlink("in/deep", farm.path("link")).expect("linked");
+    let before = farm.names(".");
+    for output in ["in", "in/out", "in/deep/x/y", "link/out", "./in/../in/out"] {
+        farm.run(&["run", "wc", "in", "--job", "job", "--output", output])
+            .fails_saying(2, &["cannot write the outputs to", "it lies in the input folder `in`", "choose an --output outside it"]);
+    }
+    farm.run(&["submit", "wc", "in/deep/b", ".", "--job", "job", "--output", "out"]).fails_saying(2, &["the input folder `.`"]);
+    assert_eq!(farm.names("."), before, "nothing was made");
+    // What a walk passes over, or does not come to.
+    std::fs::create_dir(farm.path("in/two")).expect("made");
+    for (job, output) in [("one", "in/.out"), ("three", "in-out"), ("in/two", "in/two/result")] {
+        farm.ok(&["run", "wc", "in", "--job", job, "--output", output, "-r", "1"]);
+        assert_eq!(farm.read(&format!("{output}/mr-out-00000")), b"word 2\n");
+    }
+    farm.ok(&["run", "wc", "in/a", "--job", "four", "--output", "in/out"]);
+}
+
+#[test]
+fn a_suggested_command_can_be_pasted_whatever_the_jobs_name() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    let job = "my job; it's";
+    farm.ok(&["submit", "wc", "a", "--job", job]);
+    let typed = r"'my job; it'\''s'";
+    let said = String::from_utf8(farm.ok(&["status", job]).stdout()).expect("UTF-8");
+    assert!(said.contains(&format!("`flockwork worker {typed}`")) && said.contains(&format!("`flockwork coordinator {typed}`")), "{said}");
+    assert!(farm.ok(&["pause", job]).stderr().contains(&format!("`flockwork resume {typed}`")));
+    farm.ok(&["resume", job]);
+    assert!(farm.ok(&["run", "wc", "a", "--job", job]).stderr().contains(&format!("`flockwork cat {typed}`")));
 }

@@ -18,6 +18,54 @@ fn worker(farm: &Farm) -> Rc<Program> {
     farm.start(&["worker", "job", "--slots", "1", "--quiet"])
 }
 
+/// A farm with the job [`MANY`], on which nobody works yet, and its outputs as they must be.
+fn many() -> (Farm, Vec<u8>) {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    farm.ok(&MANY);
+    (farm, oracle)
+}
+
+/// A job of one map of two to five seconds, in which it is now.
+struct MidMap {
+    farm: Farm,
+    leader: Rc<Program>,
+    worker: Rc<Program>,
+    claim: String,
+}
+
+fn mid_map(options: &[&str]) -> MidMap {
+    let farm = Farm::with_books();
+    // It writes a marker when it is called: the answer tells how many times it was.
+    farm.ok(&[&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "-r", "1"], options].concat());
+    let (leader, worker) = (coordinator(&farm), worker(&farm));
+    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    farm.wait_for_names("job/markers", 1);
+    MidMap { farm, leader, worker, claim }
+}
+
+fn leads(coordinator: &Program) -> bool {
+    coordinator.stderr().contains("leading the job")
+}
+
+/// The first coordinator, once it leads.
+fn leading(farm: &Farm) -> Rc<Program> {
+    let first = coordinator(farm);
+    farm.wait_for("the first leads", || leads(&first).then_some(()));
+    first
+}
+
+fn all_end_well(programs: &[Rc<Program>]) {
+    programs.iter().for_each(|program| program.ends_with(0));
+}
+
+/// The job has ended with these bytes, and all these programs with it.
+fn ended_well(farm: &Farm, oracle: &[u8], programs: &[Rc<Program>]) {
+    farm.finished_with("job", oracle);
+    farm.ok(&["verify", "job"]);
+    all_end_well(programs);
+}
+
 /// What the logs say of an attempt, by event.
 fn events(farm: &Farm, event: &str, task: &str) -> usize {
     let wanted = (format!("\"event\":\"{event}\""), format!("\"task\":\"{task}\""));
@@ -81,14 +129,8 @@ fn storm(farm: &Farm) {
 
 #[test]
 fn a_stopped_worker_that_wakes_up_late_is_superseded_and_touches_nothing() {
-    let farm = Farm::with_books();
-    // Maps of two to five seconds that write a marker: the answer tells how many were called.
-    farm.ok(&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "--lease", "1s", "-r", "1"]);
-    let _leader = coordinator(&farm);
-    let zombie = worker(&farm);
-    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
-    farm.wait_for_names("job/markers", 1); // It is in the app's hands,
-    std::thread::sleep(Duration::from_millis(500)); // and asleep: stopped before, it would sleep for too long afterwards, and its process be ended.
+    let MidMap { farm, worker: zombie, claim, .. } = mid_map(&["--lease", "1s"]);
+    std::thread::sleep(Duration::from_millis(500)); // It is asleep: stopped before, it would sleep for too long afterwards, and its process be ended.
     assert!(farm.signal_slot(&claim, Signal::STOP), "the slot lives");
     let heir = worker(&farm);
     farm.wait_for_name("job/claimed", "map-00000.a2@");
@@ -97,8 +139,7 @@ fn a_stopped_worker_that_wakes_up_late_is_superseded_and_touches_nothing() {
     assert_eq!(farm.names("job/expired"), [claim.as_str()], "its lease was lost");
     let published = farm.wait_for("the job ends", || farm.has("job/phase/finished").then(|| farm.outputs("job")));
     assert!(farm.signal_slot(&claim, Signal::CONT), "the slot still lives");
-    zombie.ends_with(0);
-    heir.ends_with(0);
+    all_end_well(&[zombie, heir]);
     assert_eq!(farm.names("job/done").iter().filter(|name| name.starts_with("map-")).count(), 1, "only one of them counts");
     assert_eq!(events(&farm, "superseded", &claim), 1, "it says so in its log");
     assert_eq!(data_of(&farm, &claim), [""; 0], "what it wrote is gone: its name in expired/ is the evidence");
@@ -119,7 +160,7 @@ fn a_stopped_reduce_that_wakes_up_in_mid_job_changes_no_byte() {
     farm.wait_for_name("job/claimed", &format!("{task}.a2@"));
     assert!(farm.signal_slot(&claim, Signal::CONT), "the slot still lives");
     leader.ends_with(0);
-    workers.iter().for_each(|worker| worker.ends_with(0));
+    all_end_well(&workers);
     let expected: Vec<String> = farm.names("books").iter().map(|name| format!("books/{name} 1")).collect();
     let outputs = String::from_utf8(farm.outputs("job")).expect("UTF-8");
     let mut lines: Vec<_> = outputs.lines().collect();
@@ -131,52 +172,38 @@ fn a_stopped_reduce_that_wakes_up_in_mid_job_changes_no_byte() {
 
 #[test]
 fn two_coordinators_at_work_at_once_do_no_harm() {
-    let farm = Farm::with_books();
-    let oracle = farm.sequential("wc", &["books"]);
-    farm.ok(&MANY);
-    let first = coordinator(&farm);
-    farm.wait_for("the first leads", || first.stderr().contains("leading the job").then_some(()));
+    let (farm, oracle) = many();
+    let first = leading(&farm);
     // Without its lock file the second believes itself alone, and so does the first. (Which is stopped meanwhile: it would make the file anew.)
     first.signal(Signal::STOP);
     std::fs::remove_file(farm.path("job/coordinator.lock")).expect("it is there");
     let second = coordinator(&farm);
-    farm.wait_for("the second leads, too", || second.stderr().contains("leading the job").then_some(()));
+    farm.wait_for("the second leads, too", || leads(&second).then_some(()));
     first.signal(Signal::CONT);
     let workers: Vec<_> = (0..3).map(|_| worker(&farm)).collect();
-    first.ends_with(0);
-    second.ends_with(0);
-    farm.finished_with("job", &oracle);
-    workers.iter().for_each(|worker| worker.ends_with(0));
+    all_end_well(&[first, second]);
+    ended_well(&farm, &oracle, &workers);
 }
 
 #[test]
 fn a_standby_takes_over_at_once() {
-    let farm = Farm::with_books();
-    let oracle = farm.sequential("wc", &["books"]);
-    farm.ok(&MANY);
-    let first = coordinator(&farm);
-    farm.wait_for("the first leads", || first.stderr().contains("leading the job").then_some(()));
+    let (farm, oracle) = many();
+    let first = leading(&farm);
     let standby = coordinator(&farm);
     farm.wait_for("the second stands by", || standby.stderr().contains("standing by").then_some(()));
     let workers: Vec<_> = (0..2).map(|_| worker(&farm)).collect();
     farm.wait_for_names("job/done", 10);
     let died = Instant::now();
     first.kill_alone();
-    farm.wait_for("the standby leads", || standby.stderr().contains("leading the job").then_some(()));
+    farm.wait_for("the standby leads", || leads(&standby).then_some(()));
     assert!(died.elapsed() < Duration::from_secs(2), "its lock fell free when it died: {:?}", died.elapsed());
     standby.ends_with(0);
-    farm.finished_with("job", &oracle);
-    workers.iter().for_each(|worker| worker.ends_with(0));
-}
-
-fn leads(coordinator: &Program) -> bool {
-    coordinator.stderr().contains("leading the job")
+    ended_well(&farm, &oracle, &workers);
 }
 
 /// Three coordinators: the one that leads, and two that stand by.
 fn three(farm: &Farm) -> (Rc<Program>, Vec<Rc<Program>>) {
-    let first = coordinator(farm);
-    farm.wait_for("the first leads", || leads(&first).then_some(()));
+    let first = leading(farm);
     let standbys: Vec<_> = (0..2).map(|_| coordinator(farm)).collect();
     for standby in &standbys {
         farm.wait_for("it stands by", || standby.stderr().contains("standing by").then_some(()));
@@ -192,9 +219,7 @@ fn next_leader(farm: &Farm, standbys: &mut Vec<Rc<Program>>) -> Rc<Program> {
 
 #[test]
 fn of_three_coordinators_two_may_be_killed_and_each_time_another_leads_at_once() {
-    let farm = Farm::with_books();
-    let oracle = farm.sequential("wc", &["books"]);
-    farm.ok(&MANY);
+    let (farm, oracle) = many();
     let (mut leader, mut standbys) = three(&farm);
     for left in [1, 0] {
         let died = Instant::now();
@@ -205,15 +230,12 @@ fn of_three_coordinators_two_may_be_killed_and_each_time_another_leads_at_once()
     }
     let workers: Vec<_> = (0..2).map(|_| worker(&farm)).collect();
     leader.ends_with(0);
-    farm.finished_with("job", &oracle);
-    workers.iter().for_each(|worker| worker.ends_with(0));
+    ended_well(&farm, &oracle, &workers);
 }
 
 #[test]
 fn a_stopped_leader_is_relieved_after_three_leases_and_stands_by_when_it_wakes_up() {
-    let farm = Farm::with_books();
-    let oracle = farm.sequential("wc", &["books"]);
-    farm.ok(&MANY);
+    let (farm, oracle) = many();
     let (old, mut standbys) = three(&farm);
     let early = worker(&farm);
     farm.wait_for_names("job/done", 10);
@@ -226,19 +248,13 @@ fn a_stopped_leader_is_relieved_after_three_leases_and_stands_by_when_it_wakes_u
     farm.wait_for("the old one stands by", || old.stderr().contains("standing by").then_some(()));
     assert_eq!(old.stderr().matches("leading the job").count(), 1, "it led once");
     let workers: Vec<_> = (0..2).map(|_| worker(&farm)).collect();
-    for coordinator in [&old, &new, &standbys[0]] {
-        coordinator.ends_with(0);
-    }
-    farm.finished_with("job", &oracle);
-    farm.ok(&["verify", "job"]);
-    workers.iter().for_each(|worker| worker.ends_with(0));
+    all_end_well(&[old, new, standbys.remove(0)]);
+    ended_well(&farm, &oracle, &workers);
 }
 
 #[test]
 fn a_leader_stopped_in_mid_work_and_woken_up_changes_no_byte() {
-    let farm = Farm::with_books();
-    let oracle = farm.sequential("wc", &["books"]);
-    farm.ok(&MANY);
+    let (farm, oracle) = many();
     let (old, mut standbys) = three(&farm);
     let mut workers = vec![worker(&farm)];
     farm.wait_for_names("job/done", 5);
@@ -247,38 +263,22 @@ fn a_leader_stopped_in_mid_work_and_woken_up_changes_no_byte() {
     workers.push(worker(&farm));
     farm.wait_for("the work goes on", || (farm.names("job/phase").len() > 1 || farm.names("job/done").len() >= 40).then_some(()));
     old.signal(Signal::CONT);
-    for coordinator in [&old, &new, &standbys[0]] {
-        coordinator.ends_with(0);
-    }
-    farm.finished_with("job", &oracle);
-    farm.ok(&["verify", "job"]);
-    workers.iter().for_each(|worker| worker.ends_with(0));
+    all_end_well(&[old, new, standbys.remove(0)]);
+    ended_well(&farm, &oracle, &workers);
 }
 
 #[test]
 fn slots_die_with_their_worker_and_their_claims_go_to_others() {
-    let farm = Farm::with_books();
-    farm.ok(&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "-r", "1"]);
-    let leader = coordinator(&farm);
-    let first = worker(&farm);
-    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
-    farm.wait_for_names("job/markers", 1);
+    let MidMap { farm, leader, worker: first, claim } = mid_map(&[]);
     first.kill_alone();
     farm.wait_for("its slot is gone, too", || (!farm.slots("job").contains(&pid_of(&claim)?)).then_some(()));
-    let second = worker(&farm);
-    leader.ends_with(0);
+    all_end_well(&[leader, worker(&farm)]);
     assert_eq!(farm.outputs("job"), b"a 2\n", "it was called twice");
-    second.ends_with(0);
 }
 
 #[test]
 fn a_worker_asked_to_leave_gives_its_claim_back_in_the_middle_of_a_task() {
-    let farm = Farm::with_books();
-    farm.ok(&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "-r", "1"]);
-    let leader = coordinator(&farm);
-    let first = worker(&farm);
-    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
-    farm.wait_for_names("job/markers", 1);
+    let MidMap { farm, leader, worker: first, claim } = mid_map(&[]);
     // As systemd and Slurm do: everybody in the group, while the worker tells its slots as well.
     first.signal_all(Signal::TERM);
     first.ends_with(0);
@@ -287,26 +287,17 @@ fn a_worker_asked_to_leave_gives_its_claim_back_in_the_middle_of_a_task() {
     let issued = farm.wait_for_name("job/pending", "map-00000.a2");
     let waited = changed(&farm.path(&format!("job/pending/{issued}"))) - changed(&farm.path(&format!("job/expired/{claim}")));
     assert!(waited < 2.0, "issued again at once, not after a lease: {waited}");
-    let second = farm.start(&["worker", "job", "--slots", "1"]);
-    leader.ends_with(0);
-    second.ends_with(0);
+    all_end_well(&[leader, worker(&farm)]);
     assert_eq!(farm.outputs("job"), b"a 2\n");
 }
 
 #[test]
 fn a_worker_whose_name_is_removed_finishes_its_task_and_leaves() {
-    let farm = Farm::with_books();
-    farm.ok(&["submit", "jobcount", "books/pg-grimm.txt", "--job", "job", "-r", "1"]);
-    let leader = coordinator(&farm);
-    let first = worker(&farm);
-    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
-    farm.wait_for_names("job/markers", 1);
+    let MidMap { farm, leader, worker: first, claim } = mid_map(&[]);
     std::fs::remove_file(farm.path(&format!("job/workers/{}", worker_of(&claim)))).expect("it is there");
     first.ends_with(0);
     assert!(farm.names("job/done").contains(&claim), "it has finished its task");
-    let second = worker(&farm);
-    leader.ends_with(0);
-    second.ends_with(0);
+    all_end_well(&[leader, worker(&farm)]);
     assert_eq!(farm.outputs("job"), b"a 1\n", "called once");
 }
 

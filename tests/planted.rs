@@ -237,7 +237,7 @@ fn numbers_beyond_reason_are_refused_and_cost_nothing() {
         assert!(spec.contains(from), "{spec}");
         farm.write("job/job.json", spec.replace(from, &to));
         for args in looks {
-            limited(&farm, "20", args).fails_saying(1, &["cannot believe job/job.json: its ", "which is not in 1..="]);
+            limited(&farm, "20", args).fails_saying(1, &["cannot believe job/job.json: `", "which is not in 1..="]);
         }
     }
     farm.write("job/job.json", &spec);

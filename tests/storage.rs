@@ -57,14 +57,14 @@ ends_well $run
 fn a_read_only_file_system_is_named_and_the_job_on_it_is_unharmed() {
     run(r#"
 "$f" submit grep -o pattern=e --job mnt/job --lease 1s -r 3 text
-mount -o remount,ro mnt
+mount -o remount,bind,ro mnt
 says 'storage .*is mounted read-only here'
 for role in coordinator worker; do
   if "$f" $role mnt/job 2> said; then exit 6; fi
   cat said
   grep -qi 'read-only' said
 done
-mount -o remount,rw mnt
+mount -o remount,bind,rw mnt
 "$f" worker mnt/job & worker=$!
 "$f" coordinator mnt/job --quiet & coordinator=$!
 ends_well $coordinator

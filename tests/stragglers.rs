@@ -9,7 +9,7 @@ use super::common::{FLOCKWORK, Farm, Program, worker_of};
 /// In this folder of a farm, while it is there, the slow worker is slow.
 const SLOW: &str = "slow";
 
-fn dawdle() -> PathBuf {
+pub fn dawdle() -> PathBuf {
     let program = PathBuf::from(FLOCKWORK).with_file_name("examples").join("dawdle");
     assert!(
         program.is_file(),
@@ -20,7 +20,7 @@ fn dawdle() -> PathBuf {
 }
 
 /// A job of so many lines, a task each.
-fn submit(farm: &Farm, lines: usize, options: &[&str]) {
+pub fn submit(farm: &Farm, lines: usize, options: &[&str]) {
     let text: String = (0..lines).map(|n| format!("line {}\n", n % 20)).collect();
     farm.write("in", text);
     let command = ["submit", "dawdle", "in", "--job", "job", "--split-lines", "1"];
@@ -37,7 +37,7 @@ fn slow_worker(farm: &Farm) -> Rc<Program> {
     farm.start_as("env", &[&format!("DAWDLE={SLOW}"), program, "worker", "job", "--slots", "1", "--quiet"])
 }
 
-fn end(farm: &Farm) -> serde_json::Value {
+pub fn end(farm: &Farm) -> serde_json::Value {
     serde_json::from_slice(&farm.read("job/phase/finished")).expect("an end")
 }
 
@@ -46,7 +46,7 @@ fn says_dropped(farm: &Farm, claim: &str) -> bool {
     String::from_utf8_lossy(&farm.read(&format!("job/expired/{claim}"))).contains("\"ended\":\"dropped\"")
 }
 
-fn right_answer(farm: &Farm, lines: usize) {
+pub fn right_answer(farm: &Farm, lines: usize) {
     let outputs = String::from_utf8(farm.outputs("job")).expect("UTF-8");
     let sum: usize = outputs.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse::<usize>().ok()).sum();
     assert_eq!(sum, lines, "every line once: {outputs}");

@@ -23,6 +23,9 @@ mod killed;
 /// One slow worker, whose task another does.
 mod stragglers;
 
+/// Many workers lost at once in mid-job, and others in their place.
+mod machines_lost;
+
 /// How long a death goes unnoticed: the only tests that claim something about time.
 mod time_to_notice;
 

@@ -1,6 +1,6 @@
 //! Whose jobs are worked on, and that no command that writes or removes is led out of a job.
 //!
-//! As root, folders are given to users that nobody is; as anybody else, what root owns stands in for a stranger's.
+//! As root, folders are given to users that nobody is; as anybody else, what root owns stands in for a stranger's, mounted into the job in a namespace of one's own.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
@@ -65,6 +65,24 @@ fn all_refuse(farm: &Farm, parts: &[&str]) {
     assert_eq!(of_farm(tree(&farm.path("."))), of_farm(before), "nothing was touched");
 }
 
+/// The same of the commands in a namespace where `mounts` were made first: its root is this user, and what is root's outside is nobody's there.
+fn all_refuse_where(farm: &Farm, mounts: &str, what: &str) {
+    let acts: String = ACTS.iter().map(|act| format!("refuses {}\n", act.join(" "))).collect();
+    let script = format!(
+        r#"
+f=$1
+refuses() {{
+  if "$f" "$@" 2> said; then echo "not refused: $*"; exit 6; fi
+  grep -q 'not trusted: {what}: it belongs to user .*uid 65534' said || {{ cat said; exit 7; }}
+}}
+{mounts}
+{acts}"#
+    );
+    let before = tree(&farm.path("job"));
+    farm.start_as("unshare", &["--user", "--map-root-user", "--mount", "bash", "-euc", &script, "script", FLOCKWORK]).ends_with(0);
+    assert_eq!(tree(&farm.path("job")), before, "nothing was touched");
+}
+
 #[test]
 fn a_strangers_job_is_neither_worked_on_nor_changed() {
     if !is_root() {
@@ -119,7 +137,14 @@ fn own_job_as_another() {
 #[test]
 fn a_job_of_roots_is_a_strangers_to_everybody_else() {
     if !is_root() {
-        return; // The test above has used root's folders.
+        // Nobody else can make a job of root's, but every machine has a folder of root's. (Who waits for a job says first that there is none.)
+        let farm = Farm::new();
+        farm.write("a", "word\n");
+        symlink("/etc", farm.path("job")).expect("linked");
+        for act in ACTS.iter().filter(|act| !["worker", "coordinator"].contains(&act[0])) {
+            farm.run(act).fails_saying(1, &["not trusted: the job directory ", ": it belongs to user root (uid 0)"]);
+        }
+        return;
     }
     let farm = planned();
     // The program may lie where nobody else may look.
@@ -136,7 +161,10 @@ fn a_job_of_roots_is_a_strangers_to_everybody_else() {
 #[test]
 fn the_job_file_must_be_of_somebody_trusted_too_and_folders_in_it() {
     if !is_root() {
-        return; // A file cannot be given away; the rule itself is tested beside it.
+        for part in ["phase", "pending", "shuffle", "output/.attempts"] {
+            all_refuse_where(&planned(), &format!("mount --bind /etc job/{part}"), &format!("the job.s folder job/{part}"));
+        }
+        return all_refuse_where(&planned(), "mount --bind /etc/passwd job/job.json", "the job.s file job/job.json");
     }
     for part in ["job.json", "phase", "pending", "shuffle", "output/.attempts"] {
         let farm = planned();

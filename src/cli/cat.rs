@@ -11,7 +11,7 @@ use crate::engine::sum;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::{self, status};
 use crate::job::end::{self, End, Outcome, OutputSum};
-use crate::units::on_one_line;
+use crate::units::{for_shell, on_one_line};
 
 #[derive(clap::Args)]
 #[command(after_help = "Example: flockwork cat count | sort -k2nr | head")]
@@ -35,7 +35,7 @@ pub(super) fn cat(job: &Job, out: &mut dyn Write) -> Result<()> {
 }
 
 fn finished(job: &Job) -> Result<End> {
-    let root = job.root.display();
+    let root = for_shell(&job.root);
     match end::load(&*job.disk, &job.root)? {
         Some(end) if end.outcome == Outcome::Finished => Ok(end),
         Some(end) => {

@@ -13,7 +13,7 @@ use crate::disk::{Created, create};
 use crate::error::{Error, ErrorKind, Result};
 use crate::here;
 use crate::job::layout::{CANCEL, PAUSE};
-use crate::units::stamp_utc;
+use crate::units::{for_shell, stamp_utc};
 
 #[derive(clap::Args)]
 #[command(after_help = "What runs is finished first. The same as `touch JOB/pause`.")]
@@ -61,7 +61,7 @@ fn say(sentence: &str) -> Result<ExitCode> {
 
 /// Creates `pause`; says what will happen.
 pub(super) fn pause_job(job: &Job) -> Result<String> {
-    let root = job.root.display();
+    let root = for_shell(&job.root);
     Ok(match control(job, PAUSE, "paused")? {
         Created::Now => {
             format!("paused: attempts that run are finished, no further one begins; `flockwork resume {root}` lets the job go on")
@@ -83,7 +83,7 @@ pub(super) fn resume_job(job: &Job) -> Result<String> {
 
 /// Creates `cancel`; says what will happen.
 pub(super) fn cancel_job(job: &Job) -> Result<String> {
-    let root = job.root.display();
+    let root = for_shell(&job.root);
     Ok(match control(job, CANCEL, "cancelled")? {
         Created::Now => {
             format!("cancelled: the job's coordinator ends it now; where none runs, the next one does (`flockwork coordinator {root}`)")

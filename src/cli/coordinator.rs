@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::here;
 use crate::job::log::Log;
 use crate::planner::{self, Planned};
+use crate::units::for_shell;
 
 #[derive(clap::Args)]
 #[command(after_help = "Any number may run: one leads, the others stand by and take over.\n\
@@ -78,7 +79,7 @@ impl Teller<'_> {
             News::StandingBy => self.say("another coordinator leads this job; standing by"),
             News::Serving => self.say("leading the job"),
             News::NoWorker => {
-                eprintln!("flockwork: coordinator: no worker is alive; start one with `flockwork worker {}`", self.root.display());
+                eprintln!("flockwork: coordinator: no worker is alive; start one with `flockwork worker {}`", for_shell(self.root));
             }
             News::Trouble(error) => {
                 let text = error.to_string();

@@ -17,6 +17,7 @@ use crate::disk::{Created, Disk, create, fresh};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::end::{self, Outcome};
 use crate::job::layout::{CANCEL, PHASE, PHASE_CLEANED, PHASE_END, PHASE_FAILED};
+use crate::units::for_shell;
 
 /// Ends of one job that were retried: more is somebody's loop gone wild.
 const RETRIES_MAX: u32 = 100_000;
@@ -36,7 +37,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let job = Job::open_to_act(&args.job, &args.trust)?;
     retry(&job)?;
-    let root = args.job.display();
+    let root = for_shell(&args.job);
     eprintln!(
         "flockwork: the job is open again; start `flockwork coordinator {root}` and `flockwork worker {root}`, or the same `flockwork run` with --job {root}"
     );

@@ -17,7 +17,7 @@ use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::error::{Error, Result};
 use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::layout::{PHASE, State, WORKERS};
-use crate::units::{for_terminal, json_for_terminal, show_size, show_time};
+use crate::units::{for_shell, for_terminal, json_for_terminal, show_size, show_time};
 use crate::worker::slot::Voice;
 use crate::worker::supervisor::{Outcome, Supervisor};
 
@@ -76,7 +76,11 @@ pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let slots_ended = supervisor.map_or(Ok(Outcome::Ended), Supervisor::wait);
     let Some(end) = end? else {
         slots_ended?;
-        eprintln!("flockwork: interrupted; the job stays in {}: the same command with --job {0} goes on with it", root.display());
+        eprintln!(
+            "flockwork: interrupted; the job stays in {}: the same command with --job {} goes on with it",
+            root.display(),
+            for_shell(&root)
+        );
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     if !args.quiet || end.error.is_some() {
@@ -94,7 +98,7 @@ fn tell(progress: &Progress, root: &Path, news: &News<'_>) {
         News::StandingBy => progress.say("another coordinator leads this job; its work is shared here"),
         News::Serving => {}
         News::Seen(snapshot) => progress.show(snapshot),
-        News::NoWorker => progress.say(&format!("no worker is alive; start one with `flockwork worker {}`", root.display())),
+        News::NoWorker => progress.say(&format!("no worker is alive; start one with `flockwork worker {}`", for_shell(root))),
         News::Trouble(error) => progress.trouble(&format!("{error}; waiting, and trying again")),
     }
 }
@@ -146,13 +150,13 @@ fn words_of_skipped(end: &End) -> Option<String> {
 
 /// How a job ended, in a few lines for people.
 pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) -> String {
-    let root = root.display();
+    let (typed, root) = (for_shell(root), root.display());
     match end.outcome {
         JobOutcome::Finished => {
             let elapsed = elapsed.map_or_else(|| "finished".to_owned(), |time| format!("finished in {}", show_time(time)));
             let bytes = end.output_bytes();
             let mut text = format!(
-                "flockwork: {elapsed}: {} output files, {}; read them with `flockwork cat {root}`\n",
+                "flockwork: {elapsed}: {} output files, {}; read them with `flockwork cat {typed}`\n",
                 end.outputs.len(),
                 show_size(bytes)
             );
@@ -170,9 +174,9 @@ pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) ->
         JobOutcome::Failed => {
             let error = for_terminal(end.error.as_deref().unwrap_or("no reason is written down"));
             format!(
-                "flockwork: the job in {root} failed: {error}\nflockwork: its attempts are in {root}/failed and {root}/expired; `flockwork retry {root}` gives it another chance\n"
+                "flockwork: the job in {root} failed: {error}\nflockwork: its attempts are in {root}/failed and {root}/expired; `flockwork retry {typed}` gives it another chance\n"
             )
         }
-        JobOutcome::Cancelled => format!("flockwork: the job in {root} was cancelled; `flockwork retry {root}` lets it go on\n"),
+        JobOutcome::Cancelled => format!("flockwork: the job in {root} was cancelled; `flockwork retry {typed}` lets it go on\n"),
     }
 }

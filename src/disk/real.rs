@@ -299,7 +299,7 @@ pub fn create_draft(dir: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Opens a plain file: no link is followed, and a pipe under the name is refused where it would wait for its other end.
-fn open_plain(path: &Path, how: &OpenOptions) -> io::Result<File> {
+pub(crate) fn open_plain(path: &Path, how: &OpenOptions) -> io::Result<File> {
     let open = |flags| how.clone().custom_flags(bits(flags)).open(path);
     let file = match open(OFlags::NOFOLLOW | OFlags::NONBLOCK) {
         // The file is leased to a client of a server on this very machine: then it is a plain file, and worth the wait.

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::units::for_shell;
 
 pub mod alone;
 pub mod facts;
@@ -51,7 +52,7 @@ pub fn examine(dir: &Path, manner: &Manner<'_>) -> Result<Report> {
     let mount = mount::of(dir);
     let mut alone = alone::examine(&folder)?;
     if !manner.wait.is_zero() {
-        (manner.say)(&format!("waiting for `flockwork doctor {} --peer` on another machine", dir.display()));
+        (manner.say)(&format!("waiting for `flockwork doctor {} --peer` on another machine", for_shell(dir)));
     }
     let (mut pair, mut peer_lost) = (None, None);
     match pair::await_peer(disk, manner.wait) {
@@ -74,7 +75,7 @@ pub fn examine(dir: &Path, manner: &Manner<'_>) -> Result<Report> {
 /// Answers the doctor of another machine in `dir`, waiting for one as long as `limit`.
 pub fn answer(dir: &Path, limit: Duration, say: &dyn Fn(&str)) -> Result<()> {
     check(dir)?;
-    say(&format!("waiting for `flockwork doctor {}` on another machine", dir.display()));
+    say(&format!("waiting for `flockwork doctor {}` on another machine", for_shell(dir)));
     // The offset of the clock is for information: it needs no folder of its own, and no more than one touch of the directory.
     let me = pair::introduction(&mount::of(dir), offset_ms(dir));
     let disk = pair::find(dir, &me, limit)?;

@@ -14,6 +14,7 @@ use crate::disk::real::RealDisk;
 use crate::disk::{Created, Disk, Flush, Lock, Moved, create, rename};
 use crate::error::{Error, ErrorKind, Result};
 use crate::here;
+use crate::units::for_shell;
 
 /// How long one waits for the other's next word.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -203,7 +204,7 @@ pub fn find(dir: &Path, me: &Peer, limit: Duration) -> Result<RealDisk> {
         if begun.elapsed() >= limit {
             let text = format!("waited {} s for a doctor on another machine in", limit.as_secs());
             let error = Error::new(ErrorKind::Failed, text).on(dir);
-            let other = format!("start `flockwork doctor {}` there while this waits", dir.display());
+            let other = format!("start `flockwork doctor {}` there while this waits", for_shell(dir));
             return Err(error.advise(format!("{other}; if one runs, the two machines do not see the same folder (compare `ls -a`)")));
         }
         std::thread::sleep(Duration::from_millis(150));

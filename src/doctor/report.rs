@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::facts::Facts;
 use super::verdict::{self, Finding, Verdict};
 use crate::here;
-use crate::units::show_time;
+use crate::units::{for_shell, show_time};
 
 /// One examination. As JSON its fields stay under `"version": 1`.
 #[derive(Debug, Clone, Serialize)]
@@ -70,7 +70,7 @@ impl Report {
             _ => writeln!(text, "\nflockwork cannot work here: see `cannot work` above."),
         };
         if self.peer.is_none() {
-            let again = format!("run `flockwork doctor {} --peer` on a second one, then this again", self.dir);
+            let again = format!("run `flockwork doctor {} --peer` on a second one, then this again", for_shell(Path::new(&self.dir)));
             let _ = writeln!(text, "What two machines do to each other was not seen: {again}.");
         }
         text

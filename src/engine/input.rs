@@ -56,6 +56,18 @@ pub fn stored_path(file: &Path, job_dir: &Path) -> Result<String> {
     Anchor::of(job_dir)?.stored(file)
 }
 
+/// The first of `inputs` that is a folder and whose walk would come to `place` (which may not exist yet), if the job lay at `base`.
+pub fn walked_to<'a>(inputs: &'a [String], base: &Path, place: &Path) -> Result<Option<&'a str>> {
+    let (job, place) = (Anchor::of(base)?.job, Anchor::of(place)?.job);
+    let walks = |typed: &&String| {
+        let Some(folder) = Path::new(typed).canonicalize().ok().filter(|folder| folder.is_dir()) else { return false };
+        let Ok(inner) = place.strip_prefix(&folder) else { return false };
+        let is_passed_over = inner.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
+        !(is_passed_over || place.starts_with(&job) && job.starts_with(&folder))
+    };
+    Ok(inputs.iter().find(walks).map(String::as_str))
+}
+
 struct Found {
     files: Vec<InputFile>,
     anchor: Anchor,

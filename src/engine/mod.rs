@@ -176,12 +176,20 @@ pub fn make(apps: &[AppEntry], name: &str, options: &Options) -> crate::Result<B
         let known: Vec<&str> = apps.iter().map(|entry| entry.name).collect();
         let error = crate::Error::new(crate::ErrorKind::Usage, format!("no app is called `{name}`"));
         let order = if name.contains(['/', '.', '*']) { "; the app comes first, then the inputs" } else { "" };
-        return Err(error.advise(format!("this program knows: {}{order}", known.join(", "))));
+        return Err(error.advise(format!("{}this program knows: {}{order}", tip(name, &known), known.join(", "))));
     };
     if let Some(key) = options.0.keys().find(|key| entry.options.iter().all(|option| option.key != key.as_str())) {
         let known: Vec<&str> = entry.options.iter().map(|option| option.key.as_ref()).collect();
-        let known = if known.is_empty() { "it has none".to_owned() } else { format!("it knows: {}", known.join(", ")) };
+        let known = if known.is_empty() { "it has none".to_owned() } else { format!("{}it knows: {}", tip(key, &known), known.join(", ")) };
         return Err(crate::Error::new(crate::ErrorKind::Usage, format!("the app `{name}` has no option `{key}`")).advise(known));
     }
     (entry.make)(options).map_err(|text| crate::Error::new(crate::ErrorKind::Usage, format!("cannot make the app `{name}`: {text}")))
+}
+
+/// The known name that was probably meant, as a question; nothing where none is near.
+fn tip(typed: &str, known: &[&str]) -> String {
+    let letters = typed.to_lowercase();
+    let near = known.iter().map(|name| (strsim::osa_distance(&letters, name), name));
+    let nearest = near.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= (letters.chars().count() / 3).max(1));
+    nearest.map_or_else(String::new, |(_, name)| format!("did you mean `{name}`? "))
 }

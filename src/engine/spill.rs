@@ -106,66 +106,62 @@ pub(super) fn combine_into<A: App>(
     control: &Control,
     spoilt: &mut dyn FnMut(Broken<Trouble>) -> Failure,
 ) -> Result<u64, Failure> {
-    let mut merge = Merge::new(streams).map_err(&mut *spoilt)?;
+    let merge = Merge::new(streams).map_err(&mut *spoilt)?;
+    let mut one = OnePartition { merge, partition, out, control, pairs: 0, spoilt };
     let mut merged = Ok(());
     let called = guard::call(|| {
-        merged = if A::COMBINES {
-            combine_all(app, &mut merge, partition, out, control, spoilt)
-        } else {
-            copy_all(&mut merge, partition, out, control, spoilt)
-        };
+        merged = if A::COMBINES { one.combine_all(app) } else { one.copy_all() };
         Ok(())
     });
     called.map_err(Failure::App).and(merged)?;
-    Ok(merge.streams().iter().map(Stream::bad_blocks).sum())
+    Ok(one.merge.streams().iter().map(Stream::bad_blocks).sum())
 }
 
-fn copy_all(
-    merge: &mut Merge<Stream>,
+/// The merge of one partition under way.
+struct OnePartition<'a> {
+    merge: Merge<Stream>,
     partition: u32,
-    out: &mut RunWriter,
-    control: &Control,
-    spoilt: &mut dyn FnMut(Broken<Trouble>) -> Failure,
-) -> Result<(), Failure> {
-    let mut n = 0;
-    while let Some(pair) = merge.head() {
-        look(control, &mut n)?;
-        out.push(partition, pair.key(), pair.value())?;
-        merge.advance().map_err(&mut *spoilt)?;
-    }
-    Ok(())
+    out: &'a mut RunWriter,
+    control: &'a Control,
+    /// Seen since it began.
+    pairs: u64,
+    spoilt: &'a mut dyn FnMut(Broken<Trouble>) -> Failure,
 }
 
-fn combine_all<A: App>(
-    app: &A,
-    merge: &mut Merge<Stream>,
-    partition: u32,
-    out: &mut RunWriter,
-    control: &Control,
-    spoilt: &mut dyn FnMut(Broken<Trouble>) -> Failure,
-) -> Result<(), Failure> {
-    let bad = |BadValue| Failure::App("the app cannot read a value that it wrote".to_owned());
-    let (mut key, mut value, mut slot, mut n) = (Vec::new(), Vec::new(), None, 0);
-    while let Some(pair) = merge.head() {
-        look(control, &mut n)?;
-        key.clear();
-        key.extend_from_slice(pair.key());
-        value.clear();
-        value.extend_from_slice(pair.value());
-        let head = Head::of(&key);
-        merge.advance().map_err(&mut *spoilt)?;
-        if merge.is_at(head, &key) {
-            let mut total = A::Value::read(&value, &mut slot).map_err(bad)?.to_owned();
-            while let Some(pair) = merge.head().filter(|_| merge.is_at(head, &key)) {
-                app.combine(&mut total, A::Value::read(pair.value(), &mut slot).map_err(bad)?);
-                merge.advance().map_err(&mut *spoilt)?;
-            }
-            value.clear();
-            total.borrow().write(&mut value);
+impl OnePartition<'_> {
+    fn copy_all(&mut self) -> Result<(), Failure> {
+        while let Some(pair) = self.merge.head() {
+            look(self.control, &mut self.pairs)?;
+            self.out.push(self.partition, pair.key(), pair.value())?;
+            self.merge.advance().map_err(&mut *self.spoilt)?;
         }
-        out.push(partition, &key, &value)?;
+        Ok(())
     }
-    Ok(())
+
+    fn combine_all<A: App>(&mut self, app: &A) -> Result<(), Failure> {
+        let bad = |BadValue| Failure::App("the app cannot read a value that it wrote".to_owned());
+        let (mut key, mut value, mut slot) = (Vec::new(), Vec::new(), None);
+        while let Some(pair) = self.merge.head() {
+            look(self.control, &mut self.pairs)?;
+            key.clear();
+            key.extend_from_slice(pair.key());
+            value.clear();
+            value.extend_from_slice(pair.value());
+            let head = Head::of(&key);
+            self.merge.advance().map_err(&mut *self.spoilt)?;
+            if self.merge.is_at(head, &key) {
+                let mut total = A::Value::read(&value, &mut slot).map_err(bad)?.to_owned();
+                while let Some(pair) = self.merge.head().filter(|_| self.merge.is_at(head, &key)) {
+                    app.combine(&mut total, A::Value::read(pair.value(), &mut slot).map_err(bad)?);
+                    self.merge.advance().map_err(&mut *self.spoilt)?;
+                }
+                value.clear();
+                total.borrow().write(&mut value);
+            }
+            self.out.push(self.partition, &key, &value)?;
+        }
+        Ok(())
+    }
 }
 
 #[inline]

@@ -4,12 +4,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
 use crate::data::FileSum;
+use crate::disk::real;
 
 /// Bytes read at a time by [`of_file`].
 const BLOCK_BYTES: usize = 1 << 20;
@@ -33,12 +31,12 @@ pub fn of_file(path: &Path, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io
     Ok(sum.describe(&path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// Opens what a name of ours stands for. Symbolic links and whatever is no plain file are refused.
+/// Opens what a name of ours stands for. Symbolic links and whatever is no plain file are refused, as damage.
 pub(super) fn open_plain(path: &Path) -> io::Result<File> {
-    // Not to be blocked by a pipe that somebody laid under a name of ours.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "no plain file")) }
+    real::open_plain(path, OpenOptions::new().read(true)).map_err(|error| match error.raw_os_error() {
+        None => io::Error::new(io::ErrorKind::InvalidData, error),
+        Some(_) => error,
+    })
 }
 
 /// Length and CRC-32 of the bytes seen so far.
@@ -86,6 +84,48 @@ pub(super) fn is_whole(bytes: &[u8], described: &FileSum) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_plain_file_is_damage_and_waited_for_by_nobody() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (pipe, link) = (dir.path().join("pipe"), dir.path().join("link"));
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
+        std::os::unix::fs::symlink("pipe", &link).expect("a link");
+        for path in [&pipe, dir.path()] {
+            assert_eq!(open_plain(path).expect_err("refused").kind(), io::ErrorKind::InvalidData, "{}", path.display());
+        }
+        assert!(open_plain(&link).is_err(), "a link is not followed");
+    }
+
+    /// A lease on the file, as a server on this machine takes one for a client that may write it; its holder lets go when asked.
+    const LEASED: &str = r#"
+import fcntl, signal, sys, time
+file = open(sys.argv[1])
+signal.signal(signal.SIGIO, lambda *_: (time.sleep(0.2), fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK), sys.exit(0)))
+held = open(sys.argv[1], "r+")
+file.close()
+fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+file = held
+print("leased", flush=True)
+time.sleep(60)
+"#;
+
+    #[test]
+    fn a_file_leased_on_this_machine_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("run");
+        std::fs::write(&path, b"whole").expect("written");
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", LEASED]).arg(&path).stdout(std::process::Stdio::piped());
+        let mut holder = command.spawn().expect("python3 is there");
+        let mut said = [0; 6];
+        holder.stdout.take().expect("piped").read_exact(&mut said).expect("the file is leased");
+        let opened = of_file(&path, &mut |_| Ok(()));
+        let _ = holder.kill();
+        holder.wait().expect("it ends");
+        assert_eq!(opened.expect("it was worth the wait").len, 5);
+    }
 
     #[test]
     fn the_sum_is_that_of_the_whole_however_it_was_cut() {

@@ -1,11 +1,12 @@
 //! A [`Status`] in words, for people, and the hints on what to do where nothing can move.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use super::status::{Status, Tasks};
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
-use crate::units::{for_terminal, on_one_line, show_size, show_time};
+use crate::units::{for_shell, for_terminal, on_one_line, show_size, show_time};
 
 /// Workers told one by one; of more, the quietest.
 const WORKERS_MAX: usize = 20;
@@ -68,7 +69,8 @@ impl Status {
 
     fn pace_text(&self, text: &mut String) {
         let Some(pace) = self.pace else { return };
-        let _ = write!(text, "pace     {} a task", show_time(Duration::from_millis(pace.mean_task_ms)));
+        let mean = if pace.mean_task_ms < 10 { "under 0.01 s".to_owned() } else { show_time(Duration::from_millis(pace.mean_task_ms)) };
+        let _ = write!(text, "pace     {mean} a task");
         if let Some(rate) = pace.tasks_per_second {
             let _ = write!(text, ", {rate} tasks/s");
         }
@@ -141,7 +143,7 @@ fn quiet(ms: Option<u64>) -> String {
 
 /// What to do where nothing can move, as far as one look can tell.
 pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
-    let (mut hints, job) = (Vec::new(), &status.job);
+    let (mut hints, job) = (Vec::new(), for_shell(Path::new(&status.job)));
     if let Some(end) = &status.end {
         if end.outputs == 0 {
             hints.push(format!("`flockwork retry {job}` gives it another chance"));

@@ -10,7 +10,7 @@
 //! | `percent` | tasks done of all tasks; 100 once finished |
 //! | `map`, `reduce` | tasks by state: `total`, `waiting` (not issued), `pending`, `claimed`, `done` |
 //! | `attempts` | ended ones: `done`, `failed` (reported an error), `expired` (lost, given back, dropped, retracted) |
-//! | `pace` | from a sample of done records of the running phase: `sampled`, `mean_task_ms`, `tasks_per_second`, `eta_ms` (of this phase; rough); or null |
+//! | `pace` | from a sample of done records of the running phase: `sampled`, `mean_task_ms`, `tasks_per_second`, `eta_ms` (of this phase; rough; null where nothing is claimed, or those sampled took less than a second together); or null |
 //! | `newest_sign_of_life` | RFC 3339, by the server's clock: the newest mtime among workers, claims and coordinator; or null |
 //! | `coordinator` | `quiet_ms`: how much older its file is than that; null where none ever led the job |
 //! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, `trouble` (what the disk refuses it; or null; of the first 200), ordered by name |

@@ -23,6 +23,8 @@ pub const RECORDS_MAX: usize = 200;
 pub(super) const TOLD_MAX: usize = 5;
 /// A look that hangs longer is done without.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// With less work than this sampled, in milliseconds, nobody can tell a rate from it.
+const RATE_MS_MIN: u64 = 1000;
 /// Longest error text told, in characters.
 const TEXT_CHARS_MAX: usize = 400;
 
@@ -96,10 +98,14 @@ pub(super) fn pace(disk: &dyn Disk, phase: &str, snapshot: &Snapshot) -> Option<
         .filter_map(|claim| outputs::done_record(disk, claim).ok().flatten())
         .map(|(_, elapsed_ms)| elapsed_ms)
         .collect();
-    let mean_task_ms = times.iter().fold(0u64, |sum, time| sum.saturating_add(*time)).checked_div(times.len() as u64)?;
-    let now = tasks(views);
+    pace_of(&times, &tasks(views))
+}
+
+fn pace_of(times: &[u64], now: &Tasks) -> Option<Pace> {
+    let worked_ms = times.iter().fold(0u64, |sum, time| sum.saturating_add(*time));
+    let mean_task_ms = worked_ms.checked_div(times.len() as u64)?;
     let mean = mean_task_ms.max(1) as f64;
-    let hands = (now.claimed > 0).then_some(now.claimed as f64);
+    let hands = (now.claimed > 0 && worked_ms >= RATE_MS_MIN).then_some(now.claimed as f64);
     let tasks_per_second = hands.map(|hands| (hands * 10_000.0 / mean).round() / 10.0);
     // Those under way are half done, on average.
     let left = (now.waiting + now.pending) as f64 + now.claimed as f64 / 2.0;
@@ -155,4 +161,24 @@ pub(super) fn errors(disk: &dyn Disk, snapshot: &Snapshot) -> Vec<ErrorSeen> {
 
 fn first_lines(text: &str) -> String {
     text.lines().take(3).collect::<Vec<_>>().join("\n").chars().take(TEXT_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_told_only_from_a_second_of_work() {
+        let now = Tasks { total: 100, pending: 90, claimed: 4, done: 6, ..Tasks::default() };
+        let pace = pace_of(&[0, 0, 0, 0, 0, 30], &now).expect("some are done");
+        assert_eq!(
+            (pace.sampled, pace.mean_task_ms, pace.tasks_per_second, pace.eta_ms),
+            (6, 5, None, None),
+            "nobody knows what the next will take"
+        );
+        let pace = pace_of(&[200; 6], &now).expect("some are done");
+        assert_eq!((pace.mean_task_ms, pace.tasks_per_second, pace.eta_ms), (200, Some(20.0), Some(4600)));
+        assert!(pace_of(&[200; 6], &Tasks { claimed: 0, ..now }).is_some_and(|pace| pace.tasks_per_second.is_none()), "nobody works");
+        assert!(pace_of(&[], &now).is_none());
+    }
 }

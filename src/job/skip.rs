@@ -5,6 +5,9 @@
 //! ended without naming its record (the write costs about a microsecond): the file moves to `expired/` with it, and who writes it dies without a word. It is wiped when the app is done, and a worker that
 //! outlives its claim gives it back, which outvotes the note: so only deaths in mid-record count.
 //!
+//! Limit: a death from outside counts as well. A process that dies of SIGKILL may have been killed by somebody, or by the kernel because the record took all memory, and
+//! who might tell the two apart (its supervisor) often dies with it; so nobody asks. Signals that ask a worker to leave give the claim back and count nothing.
+//!
 //! Everything is read from files in `failed/` and `expired/`, which do not move any more; worker and coordinator come to the same answer by this one rule.
 //! Attempts that a retried end blamed say nothing, so that a job goes on with a mended app. A listing that is late only costs an attempt more.
 

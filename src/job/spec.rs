@@ -103,7 +103,7 @@ impl Ask {
             ("stall_ms", self.stall_ms, 1, TIME_MS_MAX),
         ];
         let wrong = limits.iter().find(|(_, value, least, most)| value < least || value > most);
-        wrong.map(|(name, value, least, most)| format!("its {name} is {value}, which is not in {least}..={most}"))
+        wrong.map(|(name, value, least, most)| format!("`{name}` is {value}, which is not in {least}..={most}"))
     }
 
     /// What `other` asks differently, in words.
@@ -118,7 +118,7 @@ impl Ask {
             let text = value.to_string();
             if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
         };
-        differing.map(|(name, value)| format!("its {name} is {}, not {}", short(value), short(&there[name]))).collect()
+        differing.map(|(name, value)| format!("`{name}` is {} there, not {}", short(value), short(&there[name]))).collect()
     }
 
     /// How often a worker touches its claim: at least every 2 s, five times a lease.
@@ -213,6 +213,6 @@ mod tests {
         let with = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job").ask;
         let without = Ask { backup: false, ..with.clone() };
         assert_ne!(with, without);
-        assert_eq!(with.differences(&without), ["its backup is true, not false"]);
+        assert_eq!(with.differences(&without), ["`backup` is true there, not false"]);
     }
 }
