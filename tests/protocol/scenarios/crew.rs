@@ -81,6 +81,8 @@ pub struct Habits {
 }
 
 pub const QUICK: Habits = Habits { takes: Duration::ZERO, beats: |_| Duration::from_secs(1) };
+/// Long enough that everybody sees everybody's claims.
+pub const CALM: Habits = Habits { takes: Duration::from_secs(3), ..QUICK };
 
 impl Host {
     /// A worker whose calls go to `eyes`.
@@ -258,7 +260,9 @@ pub struct Leader {
 
 impl Leader {
     pub fn start(disk: Arc<dyn Disk>, spec: &Spec, maps: u32, name: &WorkerName) -> Leader {
-        let _ = flockwork::disk::create::create_once(&*disk, layout::COORDINATOR_LOCK, b"").expect("the lock's file");
+        // As its process does: again, where it was refused.
+        let made = (0..3).any(|_| flockwork::disk::create::create_once(&*disk, layout::COORDINATOR_LOCK, b"").is_ok());
+        assert!(made, "the lock's file can be made");
         let coordinator = Coordinator::new(Arc::clone(&disk), root().to_owned(), name.clone(), spec.clone(), maps, Log::none());
         Leader { disk, coordinator, leases: Leases::new(spec.ask.lease()), rate: 1, troubles: Vec::new() }
     }

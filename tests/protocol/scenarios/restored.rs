@@ -9,7 +9,7 @@ use flockwork::disk::sim::state::DiskState;
 use flockwork::disk::sim::turns::{Ending, Turn, take_turns};
 
 use super::super::bench::{self, Size};
-use super::crew::{Host, Leader, QUICK, worker_on};
+use super::crew::{CALM, Host, Leader};
 
 const SIZE: Size = Size { maps: 3, reduces: 2 };
 const STEPS_MAX: usize = 5_000;
@@ -18,15 +18,26 @@ const STEPS_MAX: usize = 5_000;
 fn run(disk: &Arc<SimDisk>, seed: u64, about: &str, meddle: &dyn Fn()) -> DiskState {
     let mut spec = bench::spec(SIZE);
     spec.ask.backup = false;
-    let start = |host| Host::start(disk, Arc::new(disk.client(host)), &spec, worker_on(host), QUICK);
-    let (mut far, mut near) = (start("far"), start("near"));
+    let start = |host, n| Host::start(disk, Arc::new(disk.client(host)), &spec, bench::name(host, n), CALM);
+    let lives = |host: &'static str| {
+        let (mut n, mut life) = (1, start(host, 1));
+        move || match life.step() {
+            // A worker whose file is gone leaves; people start another.
+            Turn::Done if bench::end(&disk.state()).is_none() => {
+                (n, life) = (n + 1, start(host, n + 1));
+                Turn::Ready
+            }
+            turn => turn,
+        }
+    };
+    let (mut far, mut near) = (lives("far"), lives("near"));
     let mut leader = Leader::start(Arc::new(disk.client("boss")), &spec, SIZE.maps, &bench::name("boss", 1));
     let then = |turn: Turn| {
         meddle();
         turn
     };
     let mut actors: [Box<dyn FnMut() -> Turn + '_>; 3] =
-        [Box::new(|| then(far.step())), Box::new(|| then(near.step())), Box::new(|| then(leader.step()))];
+        [Box::new(|| then(far())), Box::new(|| then(near())), Box::new(|| then(leader.step()))];
     let ending = take_turns(disk, seed, STEPS_MAX, &mut actors);
     drop(actors);
     let state = disk.state();
