@@ -80,7 +80,13 @@ pub fn create_map(disk: &dyn Disk, root: &Path, job: &str, splits: &[Split], ran
 pub fn create_reduce(disk: &dyn Disk, root: &Path, job: &str, counted: &[Counted]) -> Result<Created> {
     let maps = u32::try_from(counted.len()).expect("as many as the map plan has");
     let lines = counted.iter().map(serde_json::to_vec);
-    create_plan(disk, root, PHASE_REDUCE, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges: None, asked: None }, lines)
+    create_plan(
+        disk,
+        root,
+        PHASE_REDUCE,
+        &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges: None, asked: None },
+        lines,
+    )
 }
 
 fn create_plan(
@@ -138,7 +144,7 @@ impl<'a> Plan<'a> {
         if let Some(planned) = plan.as_ref().and_then(|plan| plan.head().asked.as_ref())
             && asked(disk, root)?.is_some_and(|asked| asked != *planned)
         {
-            let error = Error::new(ErrorKind::Damaged, "cannot believe").on(root.join(JOB_JSON));
+            let error = Error::new(ErrorKind::NotThisJob, "cannot believe").on(root.join(JOB_JSON));
             let error = error.because(format!("it is not what the job was planned from, says {PHASE_MAP}"));
             return Err(error.advise("it was edited or damaged later; restore it, or submit the job anew elsewhere"));
         }
@@ -264,7 +270,8 @@ impl<'a> Plan<'a> {
         if seal::is_whole(line) {
             return Ok(());
         }
-        let error = Error::new(ErrorKind::Damaged, "cannot believe the plan").on(&self.full).because("a line is not what its checksum says");
+        let error =
+            Error::new(ErrorKind::Damaged, "cannot believe the plan").on(&self.full).because("a line is not what its checksum says");
         Err(error.advise("it is written once and whole, so it was edited or the disk damaged it; submit the job anew"))
     }
 

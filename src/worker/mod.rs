@@ -149,7 +149,9 @@ impl Worker {
         if pulse.is_leaving() {
             return Ok(Turn::Leave);
         }
-        if self.disk.now().saturating_sub(self.looks.at) > CONTROL_PERIOD {
+        // Once a turn: every eighth look is a full one, and with two of them that may never be the one that matters.
+        let looked = self.disk.now().saturating_sub(self.looks.at) > CONTROL_PERIOD;
+        if looked {
             self.look_at_control()?;
             if self.looks.paused {
                 self.candidates.clear();
@@ -160,7 +162,7 @@ impl Worker {
             return Ok(self.look_for_end()?.unwrap_or(Turn::Unfit(trouble)));
         }
         pulse.well();
-        let Some(attempt) = self.candidates.pop() else { return self.look_around() };
+        let Some(attempt) = self.candidates.pop() else { return self.look_around(looked) };
         match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
             Ok(Tried::Held(claim)) => {
                 self.refused.remove(&attempt);
@@ -189,8 +191,10 @@ impl Worker {
     }
 
     /// Lists what can be claimed; where nothing can, looks whether the job was paused or has ended.
-    fn look_around(&mut self) -> Result<Turn> {
-        self.look_at_control()?;
+    fn look_around(&mut self, looked: bool) -> Result<Turn> {
+        if !looked {
+            self.look_at_control()?;
+        }
         if self.looks.paused {
             return Ok(self.look_for_end()?.unwrap_or(Turn::Paused));
         }

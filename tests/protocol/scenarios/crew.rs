@@ -148,7 +148,8 @@ fn live(disk: &Arc<dyn Disk>, spec: &Spec, name: &WorkerName, baton: &Baton, tro
     };
     let seed = u64::from(name.pid());
     let mut worker = worker::Worker::new(Arc::clone(disk), root().to_owned(), spec.clone(), name.clone(), seed, Log::none());
-    let pulse = Calm { disk: Arc::clone(disk), baton, troubles, claim: RefCell::default(), path: RefCell::default(), control: RefCell::default() };
+    let pulse =
+        Calm { disk: Arc::clone(disk), baton, troubles, claim: RefCell::default(), path: RefCell::default(), control: RefCell::default() };
     let mini = Mini::new(Arc::clone(disk), spec.ask.reduces);
     let mut tasks = Slow { mini, pulse: &pulse, habits, chance: Chance::from_seed(seed) };
     loop {
@@ -273,14 +274,19 @@ impl Leader {
             let _ = self.leases.look(&*self.disk, &claims);
         }
         match self.coordinator.tick(&self.leases.watched()) {
-            // Its process would load the end now.
-            Ok(tick) if tick.ended && end::load(&*self.disk, root()).is_ok_and(|end| end.is_some()) => Turn::Done,
+            Ok(tick) if tick.ended => match end::load(&*self.disk, root()) {
+                Ok(Some(_)) => Turn::Done,
+                Ok(None) => Turn::Wait(Duration::from_secs(1)),
+                Err(error) => self.refused(&error),
+            },
             Ok(_) => Turn::Wait(self.leases.period() / self.rate),
-            Err(error) => {
-                self.troubles.push(error.to_string());
-                Turn::Wait(Duration::from_secs(1))
-            }
+            Err(error) => self.refused(&error),
         }
+    }
+
+    fn refused(&mut self, error: &flockwork::Error) -> Turn {
+        self.troubles.push(error.to_string());
+        Turn::Wait(Duration::from_secs(1))
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `refusals` | disks that are full, read-only, slow, or refuse |
 //! | `answers` | calls done late or answered wrongly, names hidden |
 //! | `restored` | files removed by hand, the whole directory set back to an older state |
+//! | `torn` | the files that decide, damaged |
 //! | `crowds` | a thousand workers, ten thousand claims lost at once |
 //!
 //! `crew` has processes that bear all this, `shim` a disk that lies.
@@ -18,4 +19,5 @@ mod crowds;
 mod refusals;
 mod restored;
 mod shim;
+mod torn;
 mod workers;

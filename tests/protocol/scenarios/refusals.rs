@@ -10,7 +10,7 @@ use flockwork::disk::sim::op::Op;
 use flockwork::disk::sim::run::{SimDisk, What};
 use flockwork::disk::sim::state::DiskState;
 use flockwork::disk::sim::turns::{Ending, Turn, take_turns};
-use flockwork::job::record::{self, Ended};
+use flockwork::job::record::{self, Ended, Event};
 use flockwork::job::spec::Spec;
 
 use super::super::bench::{self, Size};
@@ -118,23 +118,31 @@ fn scenario_08_a_disk_that_is_full_from_any_write_on_is_waited_for_and_nothing_e
 #[test]
 fn scenario_09_a_disk_that_is_read_only_for_a_minute_costs_nobody_a_claim() {
     for seen in at_every_call(Duration::from_secs(60), ErrorKind::ReadOnlyFilesystem, |_, op| changes(op)) {
-        assert_eq!(ended(&seen.state, Ended::Lost), 0, "no heartbeat could get through, and none is missed\n{}", bench::tree(&seen.state));
+        // A worker that was refused in the middle of claiming does not know that it holds it: such a claim is over after a lease.
+        assert!(ended(&seen.state, Ended::Lost) <= 1, "{}", bench::tree(&seen.state));
+        for entry in seen.state.children("expired") {
+            let bytes = seen.state.bytes(&format!("expired/{}", entry.name)).expect("listed");
+            let held = record::parse(bytes).iter().any(|line| matches!(line.event, Event::Claimed { .. } | Event::Result { .. }));
+            let lost = record::why_ended(&entry.name, bytes) == Ended::Lost;
+            assert!(!(held && lost), "no heartbeat could get through, and none is missed: {}", String::from_utf8_lossy(bytes));
+        }
     }
 }
 
 #[test]
 fn scenario_10_a_worker_that_may_not_end_tasks_or_write_or_look_says_where_and_leaves_them_to_others() {
-    let refusals: [(&str, fn(&str, &Op) -> bool); 3] = [
-        ("/job/claimed/", |name, op| name == "far" && matches!(op, Op::Rename { to, .. } if to.starts_with("done/"))),
-        ("shuffle/", |name, op| {
+    let refusals: [(&str, u64, fn(&str, &Op) -> bool); 3] = [
+        ("/job/claimed/", 1, |name, op| name == "far" && matches!(op, Op::Rename { to, .. } if to.starts_with("done/"))),
+        ("cannot write ", 1, |name, op| {
             let into = matches!(op, Op::Draft { dir, .. } if dir == "shuffle" || dir == "output/.attempts");
             name == "far" && into
         }),
-        ("/job", |name, _| name == "far"),
+        // It has registered before.
+        ("/job", 10, |name, _| name == "far"),
     ];
-    for (path, suffers) in refusals {
+    for (path, from, suffers) in refusals {
         for seed in 0..5 {
-            let seen = refused(seed, 1, Duration::MAX / 4, ErrorKind::PermissionDenied, suffers);
+            let seen = refused(seed, from, Duration::MAX / 4, ErrorKind::PermissionDenied, suffers);
             assert!(seen.troubles.iter().any(|text| text.contains(path)), "{path}: {:?}", seen.troubles);
             assert!(seen.state.children("done").iter().all(|entry| entry.name.contains("@near")), "{}", bench::tree(&seen.state));
         }

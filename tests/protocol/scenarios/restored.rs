@@ -52,7 +52,16 @@ fn fresh() -> Arc<SimDisk> {
 
 #[test]
 fn scenario_21_any_file_of_a_task_removed_by_hand_in_mid_run_is_made_anew() {
-    let places = ["pending/map", "claimed/map", "done/map", "pending/reduce", "claimed/reduce", "done/reduce", "shuffle/map", "output/.attempts/reduce"];
+    let places = [
+        "pending/map",
+        "claimed/map",
+        "done/map",
+        "pending/reduce",
+        "claimed/reduce",
+        "done/reduce",
+        "shuffle/map",
+        "output/.attempts/reduce",
+    ];
     for prefix in places {
         for seed in 0..5 {
             let (disk, removed) = (fresh(), AtomicU64::new(0));

@@ -153,8 +153,7 @@ fn hanging(seed: u64, stays: Duration, mut matches: impl FnMut(u64, &Op) -> bool
         }
         turn
     };
-    let mut actors: [Box<dyn FnMut() -> Turn + '_>; 3] =
-        [Box::new(&mut steps_far), Box::new(|| near.step()), Box::new(|| leader.step())];
+    let mut actors: [Box<dyn FnMut() -> Turn + '_>; 3] = [Box::new(&mut steps_far), Box::new(|| near.step()), Box::new(|| leader.step())];
     let ending = take_turns(&disk, seed, STEPS_MAX, &mut actors);
     drop(actors);
     disk.heal();
@@ -320,7 +319,11 @@ fn scenario_24_two_workers_of_one_host_name_and_process_number_are_two_workers()
         assert_eq!(take_turns(&disk, seed, STEPS_MAX, &mut actors), Ending::AllEnded, "seed {seed}");
         let state = disk.state();
         bench::assert_finished(&state, SIZE, &format!("seed {seed}"));
-        assert!(names(&state, "expired").iter().all(|name| name.ends_with("aaa")), "the death of one is not the other's\n{}", bench::tree(&state));
+        assert!(
+            names(&state, "expired").iter().all(|name| name.ends_with("aaa")),
+            "the death of one is not the other's\n{}",
+            bench::tree(&state)
+        );
         assert!(names(&state, "done").iter().any(|name| name.ends_with("bbb")), "and the other works on");
     }
 }
