@@ -20,8 +20,11 @@ const SIZE: Size = Size { maps: 3, reduces: 2 };
 const STEPS_MAX: usize = 5_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// How the disk of a process of that name is made of its client.
+type Eyes<'a> = &'a dyn Fn(&str, Arc<dyn Disk>) -> Arc<dyn Disk>;
+
 /// Runs the job with two workers and a coordinator whose disks are made so, and judges it.
-fn run(disk: &Arc<SimDisk>, about: &str, eyes: &dyn Fn(&str, Arc<dyn Disk>) -> Arc<dyn Disk>) -> DiskState {
+fn run(disk: &Arc<SimDisk>, about: &str, eyes: Eyes<'_>) -> DiskState {
     let mut spec = bench::spec(SIZE);
     spec.ask.backup = false;
     let seen_by = |name: &'static str| eyes(name, Arc::new(disk.client(name)));

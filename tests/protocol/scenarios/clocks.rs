@@ -13,7 +13,7 @@ use flockwork::job::spec::Spec;
 
 use super::super::bench::{self, Size};
 use super::crew::{Habits, Host, Leader, worker_on};
-use super::shim::Shim;
+use super::shim::{Shim, Text};
 
 const SIZE: Size = Size { maps: 3, reduces: 2 };
 const STEPS_MAX: usize = 20_000;
@@ -69,7 +69,7 @@ fn written_at(bytes: &[u8], when: &str) -> Vec<u8> {
 #[test]
 fn scenario_11_wall_clocks_that_are_years_off_and_stamps_set_by_hand_change_nothing() {
     // Whose clock is ten years late, ten years early, and an hour off.
-    let texts: [fn(&[u8]) -> Vec<u8>; 3] = [
+    let texts: [Text; 3] = [
         |bytes| written_at(bytes, "2016-01-01T00:00:00Z"),
         |bytes| written_at(bytes, "2036-01-01T00:00:00Z"),
         |bytes| written_at(bytes, "an hour ago"),

@@ -40,8 +40,11 @@ struct Seen {
     state: DiskState,
 }
 
+/// Which calls of which client suffer.
+type Suffers = fn(&str, &Op) -> bool;
+
 /// From the k-th call on of those that `suffers`, all of them fail with `kind`, for so long. The job ends well all the same.
-fn refused(seed: u64, k: u64, lasts: Duration, kind: ErrorKind, suffers: fn(&str, &Op) -> bool) -> Seen {
+fn refused(seed: u64, k: u64, lasts: Duration, kind: ErrorKind, suffers: Suffers) -> Seen {
     let (disk, spec) = (SimDisk::holding(bench::submitted(SIZE)), spec());
     let start = |host| Host::start(&disk, Arc::new(disk.client(host)), &spec, worker_on(host), QUICK);
     let (mut far, mut near) = (start("far"), start("near"));
@@ -90,7 +93,7 @@ fn refused(seed: u64, k: u64, lasts: Duration, kind: ErrorKind, suffers: fn(&str
 }
 
 /// At every such call of a healthy run.
-fn at_every_call(lasts: Duration, kind: ErrorKind, suffers: fn(&str, &Op) -> bool) -> Vec<Seen> {
+fn at_every_call(lasts: Duration, kind: ErrorKind, suffers: Suffers) -> Vec<Seen> {
     let calls = refused(1, u64::MAX, lasts, kind, suffers).calls;
     assert!(calls > 20, "{calls} calls");
     (1..=calls).map(|k| refused(1, k, lasts, kind, suffers)).collect()
@@ -131,7 +134,7 @@ fn scenario_09_a_disk_that_is_read_only_for_a_minute_costs_nobody_a_claim() {
 
 #[test]
 fn scenario_10_a_worker_that_may_not_end_tasks_or_write_or_look_says_where_and_leaves_them_to_others() {
-    let refusals: [(&str, u64, fn(&str, &Op) -> bool); 3] = [
+    let refusals: [(&str, u64, Suffers); 3] = [
         ("/job/claimed/", 1, |name, op| name == "far" && matches!(op, Op::Rename { to, .. } if to.starts_with("done/"))),
         ("cannot write ", 1, |name, op| {
             let into = matches!(op, Op::Draft { dir, .. } if dir == "shuffle" || dir == "output/.attempts");

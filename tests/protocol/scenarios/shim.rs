@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use flockwork::disk::{Disk, Entry, Flush, Hold, Lock, Look};
 
+/// What bytes become.
+pub type Text = fn(&[u8]) -> Vec<u8>;
+/// What becomes of the reply of a call about that path.
+pub type Reply = Arc<dyn Fn(&str, io::Result<()>) -> io::Result<()> + Send + Sync>;
+
 /// A disk seen through the lies of whoever sets them; without any it is the disk.
 #[derive(Clone)]
 pub struct Shim {
@@ -13,13 +18,13 @@ pub struct Shim {
     /// What the process's monotonic clock says, given the time.
     pub clock: fn(Duration) -> Duration,
     /// What is written instead of these bytes.
-    pub text: fn(&[u8]) -> Vec<u8>,
+    pub text: Text,
     /// The stamp it sees instead of this one.
     pub stamp: Arc<dyn Fn(i128) -> i128 + Send + Sync>,
     /// Names it cannot see.
     pub hides: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// What it hears of a rename, link or removal that was done or not: given the path.
-    pub reply: Arc<dyn Fn(&str, io::Result<()>) -> io::Result<()> + Send + Sync>,
+    pub reply: Reply,
 }
 
 impl Shim {
@@ -105,7 +110,7 @@ impl Disk for Shim {
 
 struct ShimHold {
     hold: Box<dyn Hold>,
-    text: fn(&[u8]) -> Vec<u8>,
+    text: Text,
 }
 
 impl Hold for ShimHold {

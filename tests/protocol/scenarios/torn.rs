@@ -10,6 +10,7 @@ use flockwork::job::end::{End, Outcome};
 
 use super::super::bench::{self, Size};
 use super::crew::{Host, Leader, QUICK, worker_on};
+use super::shim::Text;
 
 const SIZE: Size = Size { maps: 2, reduces: 2 };
 /// Enough for a job without faults, and several more.
@@ -69,7 +70,7 @@ fn judge(disk: &SimDisk, path: &str, mut said: [String; 2]) -> Came {
 
 #[test]
 fn scenario_14_a_plan_or_an_end_that_was_cut_zeroed_or_emptied_stops_whoever_reads_it_and_is_named() {
-    let harms: [fn(&[u8]) -> Vec<u8>; 3] = [|bytes| bytes[..bytes.len() / 2].to_vec(), |bytes| vec![0; bytes.len()], |_| Vec::new()];
+    let harms: [Text; 3] = [|bytes| bytes[..bytes.len() / 2].to_vec(), |bytes| vec![0; bytes.len()], |_| Vec::new()];
     for path in ["phase/map", "phase/reduce", "phase/end"] {
         for harm in harms {
             assert_eq!(spoiled(path, &harm), Came::Stopped, "{path}");
