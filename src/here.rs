@@ -55,7 +55,7 @@ pub fn close_umask(group_may_write: bool) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn no_two_incarnations_share_a_name() {
+    fn scenario_24_no_two_incarnations_share_a_name() {
         let names: std::collections::HashSet<_> = (0..1000).map(|_| super::new_name()).collect();
         assert_eq!(names.len(), 1000);
     }

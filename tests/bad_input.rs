@@ -184,12 +184,12 @@ fn vanishes(app: &str) {
 }
 
 #[test]
-fn a_job_that_vanishes_in_mid_run_ends_everybody_and_stays_away() {
+fn scenario_21_a_job_that_vanishes_in_mid_run_ends_everybody_and_stays_away() {
     vanishes("jobcount");
 }
 
 #[test]
-fn a_damaged_job_json_is_told_with_a_remedy() {
+fn scenario_22_a_damaged_job_json_is_told_with_a_remedy() {
     let farm = Farm::new();
     farm.write("a", "word\n");
     farm.ok(&["submit", "wc", "a", "--job", "job"]);
@@ -244,7 +244,7 @@ fn ends_well(farm: &Farm, oracle: &[u8]) {
 }
 
 #[test]
-fn descriptors_that_were_edited_or_replaced_are_no_matter() {
+fn scenario_22_descriptors_that_were_edited_or_replaced_are_no_matter() {
     let farm = Farm::with_books();
     let oracle = farm.sequential("wc", &["books"]);
     issued(&farm, 8);
@@ -262,7 +262,31 @@ fn descriptors_that_were_edited_or_replaced_are_no_matter() {
 }
 
 #[test]
-fn foreign_files_in_every_folder_are_left_alone() {
+fn scenario_22_a_job_json_or_a_plan_edited_after_the_planning_is_refused_by_name_until_it_is_restored() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books"]);
+    issued(&farm, 8);
+    let cases = [
+        ("job/job.json", "\"reduces\": 10", "\"reduces\": 9", "it is not what the job was planned from"),
+        ("job/job.json", "\"lease_ms\": 1000", "\"lease_ms\": 2000", "it is not what the job was planned from"),
+        ("job/phase/map", "\"maps\":", "\"maps\":0", "cannot understand the plan"),
+        ("job/phase/map", "\"job\":\"", "\"job\":\"x", "a line is not what its checksum says"),
+    ];
+    for (name, from, to, part) in cases {
+        let whole = String::from_utf8(farm.read(name)).expect("UTF-8");
+        assert!(whole.contains(from), "{whole}");
+        farm.write(name, whole.replacen(from, to, 1));
+        for args in [&["coordinator", "job"][..], &["worker", "job", "--slots", "1"], &["status", "job"]] {
+            farm.run(args).fails_saying(1, &[name, part]);
+        }
+        farm.write(name, whole);
+    }
+    assert_eq!(farm.names("job/done"), [""; 0], "nothing was done by what was edited");
+    ends_well(&farm, &oracle);
+}
+
+#[test]
+fn scenario_23_foreign_files_in_every_folder_are_left_alone() {
     let farm = Farm::with_books();
     let oracle = farm.sequential("wc", &["books"]);
     issued(&farm, 8);

@@ -116,7 +116,7 @@ fn every_package_stays_in_its_home() {
         ("clap::", &["src/cli/"]),
         ("walkdir::", &["src/engine/input.rs"]),
         ("indicatif::", &["src/cli/progress.rs"]),
-        ("crc32fast::", &["src/engine/sum.rs"]),
+        ("crc32fast::", &["src/engine/sum.rs", "src/job/seal.rs"]),
         ("xxhash_rust::", &["src/partition.rs"]),
         ("globset::", &["src/engine/input.rs"]),
         ("flate2::", &["src/engine/unpack.rs"]),
@@ -174,4 +174,46 @@ fn no_file_is_named_after_nothing() {
         let name = source.path.rsplit('/').next().unwrap_or_default();
         assert!(!["util.rs", "utils.rs", "helpers.rs", "misc.rs", "common.rs", "manager.rs"].contains(&name), "{}", source.path);
     }
+}
+
+/// The numbered rows of the table of fault scenarios: the number, and the row.
+fn scenario_rows() -> Vec<(u32, String)> {
+    let text = include_str!("../docs/fault-scenarios.md");
+    let row = |line: &str| {
+        let number = line.strip_prefix("| ")?.split(" |").next()?.parse().ok()?;
+        Some((number, line.to_owned()))
+    };
+    text.lines().filter_map(row).collect()
+}
+
+/// The names of tests that bear a scenario's number, with it.
+fn scenario_tests(text: &str, before: &str) -> Vec<(u32, String)> {
+    let begin = format!("{before}scenario_");
+    let names = text.match_indices(&begin).map(|(at, _)| {
+        let name = &text[at + before.len()..];
+        name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len())].to_owned()
+    });
+    names.filter_map(|name| Some((name.split('_').nth(1)?.parse().ok()?, name))).collect()
+}
+
+#[test]
+fn the_table_of_fault_scenarios_and_the_tests_agree() {
+    let rows = scenario_rows();
+    let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=28).collect::<Vec<_>>(), "one row each, in order");
+    let is_test =
+        |text: &str, name: &str| text.contains(&format!("#[test]\nfn {name}()")) || text.contains(&format!("#[test]\n    fn {name}()"));
+    let (mut there, mut told) = (Vec::new(), Vec::new());
+    for source in sources(&["src", "tests"]) {
+        there.extend(scenario_tests(&source.text, "fn ").into_iter().filter(|(_, name)| is_test(&source.text, name)));
+    }
+    for (number, row) in &rows {
+        let named = scenario_tests(row, "`");
+        assert!(named.iter().all(|(of, _)| of == number), "row {number} names its own tests");
+        assert!(!named.is_empty() || row.contains("not covered: "), "row {number} has a test, or a reason");
+        told.extend(named);
+    }
+    there.sort();
+    told.sort();
+    assert_eq!(there, told, "every numbered test is in its row, and every test named there exists");
 }

@@ -128,7 +128,7 @@ fn storm(farm: &Farm) {
 }
 
 #[test]
-fn a_stopped_worker_that_wakes_up_late_is_superseded_and_touches_nothing() {
+fn scenario_02_a_stopped_worker_that_wakes_up_late_is_superseded_and_touches_nothing() {
     let MidMap { farm, worker: zombie, claim, .. } = mid_map(&["--lease", "1s"]);
     std::thread::sleep(Duration::from_millis(500)); // It is asleep: stopped before, it would sleep for too long afterwards, and its process be ended.
     assert!(farm.signal_slot(&claim, Signal::STOP), "the slot lives");
@@ -171,7 +171,7 @@ fn a_stopped_reduce_that_wakes_up_in_mid_job_changes_no_byte() {
 }
 
 #[test]
-fn two_coordinators_at_work_at_once_do_no_harm() {
+fn scenario_07_two_coordinators_at_work_at_once_do_no_harm() {
     let (farm, oracle) = many();
     let first = leading(&farm);
     // Without its lock file the second believes itself alone, and so does the first. (Which is stopped meanwhile: it would make the file anew.)
@@ -186,7 +186,24 @@ fn two_coordinators_at_work_at_once_do_no_harm() {
 }
 
 #[test]
-fn a_standby_takes_over_at_once() {
+fn scenario_07_of_two_coordinators_started_at_once_exactly_one_leads() {
+    let farm = Farm::new();
+    farm.write("in", "word\n");
+    for round in 0..40 {
+        let job = format!("job{round}");
+        farm.ok(&["submit", "wc", "in", "--job", &job, "-r", "1"]);
+        // So that they race for the plan as well.
+        std::fs::remove_file(farm.path(&format!("{job}/phase/map"))).expect("it is there");
+        let both = [farm.start(&["coordinator", &job]), farm.start(&["coordinator", &job])];
+        let has_a_place = |coordinator: &Rc<Program>| leads(coordinator) || coordinator.stderr().contains("standing by");
+        farm.wait_for("each has found its place", || both.iter().all(has_a_place).then_some(()));
+        assert_eq!(both.iter().filter(|coordinator| leads(coordinator)).count(), 1, "round {round}");
+        both.iter().for_each(|coordinator| coordinator.kill());
+    }
+}
+
+#[test]
+fn scenario_05_a_standby_takes_over_at_once() {
     let (farm, oracle) = many();
     let first = leading(&farm);
     let standby = coordinator(&farm);
@@ -234,7 +251,7 @@ fn of_three_coordinators_two_may_be_killed_and_each_time_another_leads_at_once()
 }
 
 #[test]
-fn a_stopped_leader_is_relieved_after_three_leases_and_stands_by_when_it_wakes_up() {
+fn scenario_06_a_stopped_leader_is_relieved_after_three_leases_and_stands_by_when_it_wakes_up() {
     let (farm, oracle) = many();
     let (old, mut standbys) = three(&farm);
     let early = worker(&farm);

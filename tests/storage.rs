@@ -39,7 +39,7 @@ fn run(script: &str) {
 }
 
 #[test]
-fn a_full_disk_is_said_and_waited_for_and_nobody_is_blamed() {
+fn scenario_08_a_full_disk_is_said_and_waited_for_and_nobody_is_blamed() {
     run(r#"
 head -c 12000000 /dev/zero > mnt/filler
 "$f" run grep -o pattern=e --job mnt/job --lease 1s --slots 2 -r 3 --quiet text & run=$!
@@ -54,7 +54,7 @@ ends_well $run
 }
 
 #[test]
-fn a_read_only_file_system_is_named_and_the_job_on_it_is_unharmed() {
+fn scenario_09_a_read_only_file_system_is_named_and_the_job_on_it_is_unharmed() {
     run(r#"
 "$f" submit grep -o pattern=e --job mnt/job --lease 1s -r 3 text
 mount -o remount,bind,ro mnt
@@ -73,7 +73,7 @@ wait $worker
 }
 
 #[test]
-fn a_worker_that_alone_has_the_trouble_says_so_and_leaves_the_tasks_to_others() {
+fn scenario_10_a_worker_that_alone_has_the_trouble_says_so_and_leaves_the_tasks_to_others() {
     run(r#"
 "$f" submit grep -o pattern=e --job mnt/job --lease 1s -r 3 --split-lines 3000 text
 "$f" coordinator mnt/job --quiet & coordinator=$!

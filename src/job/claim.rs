@@ -187,7 +187,12 @@ impl Claim {
     /// Commits what was made: complete, closed and described before this is called.
     pub fn commit(self, disk: &dyn Disk, made: &Made) -> Result<Commit, Refusal> {
         let elapsed_ms = u64::try_from(disk.now().saturating_sub(self.since).as_millis()).unwrap_or(u64::MAX);
-        self.end(disk, Event::Result { made: made.clone(), elapsed_ms }, State::Done)
+        // A commit that is tried again says what it has said: the time since would make it another line.
+        let event = match &self.said {
+            Some(said @ Event::Result { made: before, .. }) if before == made => said.clone(),
+            Some(_) | None => Event::Result { made: made.clone(), elapsed_ms },
+        };
+        self.end(disk, event, State::Done)
     }
 
     /// Reports an error.

@@ -12,6 +12,7 @@ pub mod outputs;
 pub mod plan;
 pub mod record;
 pub mod register;
+mod seal;
 pub mod skip;
 pub mod snapshot;
 pub mod spec;

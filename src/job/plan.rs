@@ -1,5 +1,7 @@
 //! `phase/map` and `phase/reduce`: what is to be done, written once, never moved. One JSON object per line; the first line says what the file is.
 //!
+//! Every line bears a checksum of its own (see `seal.rs`), and the map plan's first line that of `job.json`: who edits one of them later is told so.
+//!
 //! The map plan's lines stand in the order of their task numbers, so a worker finds its own by bisection: about 20 reads of 64 KiB in a plan of a million
 //! tasks, one read in a small one. The reduce plan names, for every map task, the attempt that counts, with the length and checksum of its
 //! files; whoever finds one of them retracted takes the first of its task in a fresh listing of `done/` (see `worker/assign.rs`).
@@ -10,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{PHASE_MAP, PHASE_REDUCE};
+use super::layout::{JOB_JSON, PHASE_MAP, PHASE_REDUCE};
+use super::seal;
 use crate::data::{FileSum, Split};
 use crate::disk::{Created, Disk, create};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +44,9 @@ pub struct Head {
     /// The ranges of keys, where the app's keys are dealt out by range: in the plan, so that every attempt has the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranges: Option<RangeTable>,
+    /// The checksum of `job.json` when the job was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,14 +72,21 @@ pub fn create_map(disk: &dyn Disk, root: &Path, job: &str, splits: &[Split], ran
     let too_many = || Error::new(ErrorKind::Input, format!("cannot plan more than {MAPS_MAX} map tasks;")).advise("raise --split-size");
     let maps = maps.ok_or_else(too_many)?;
     let lines = splits.iter().zip(0..).map(|(split, task)| serde_json::to_vec(&MapLine { task, split: split.clone() }));
-    create_plan(disk, root, PHASE_MAP, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges }, lines)
+    let asked = asked(disk, root)?;
+    create_plan(disk, root, PHASE_MAP, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges, asked }, lines)
 }
 
 /// Writes the reduce plan, once.
 pub fn create_reduce(disk: &dyn Disk, root: &Path, job: &str, counted: &[Counted]) -> Result<Created> {
     let maps = u32::try_from(counted.len()).expect("as many as the map plan has");
     let lines = counted.iter().map(serde_json::to_vec);
-    create_plan(disk, root, PHASE_REDUCE, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges: None }, lines)
+    create_plan(
+        disk,
+        root,
+        PHASE_REDUCE,
+        &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges: None, asked: None },
+        lines,
+    )
 }
 
 fn create_plan(
@@ -83,13 +96,22 @@ fn create_plan(
     head: &Head,
     lines: impl Iterator<Item = serde_json::Result<Vec<u8>>>,
 ) -> Result<Created> {
-    let mut bytes = serde_json::to_vec(head).expect("a head has string keys only");
+    let mut bytes = seal::sealed(serde_json::to_vec(head).expect("a head has string keys only"));
     bytes.push(b'\n');
     for line in lines {
-        bytes.extend_from_slice(&line.expect("a plan's line has string keys only"));
+        bytes.extend_from_slice(&seal::sealed(line.expect("a plan's line has string keys only")));
         bytes.push(b'\n');
     }
     create::create_once(disk, path, &bytes).map_err(|error| Error::io("cannot create", root.join(path), error))
+}
+
+/// The checksum of `job.json` as it is now; `None` if there is none.
+fn asked(disk: &dyn Disk, root: &Path) -> Result<Option<String>> {
+    match disk.read(JOB_JSON, super::spec::SPEC_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(seal::crc(&bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("cannot read", root.join(JOB_JSON), error)),
+    }
 }
 
 /// A plan being read.
@@ -118,7 +140,15 @@ impl Read {
 impl<'a> Plan<'a> {
     /// Opens the map plan; `None` if there is none yet.
     pub fn map(disk: &'a dyn Disk, root: &Path) -> Result<Option<Plan<'a>>> {
-        Plan::open(disk, root, PHASE_MAP)
+        let plan = Plan::open(disk, root, PHASE_MAP)?;
+        if let Some(planned) = plan.as_ref().and_then(|plan| plan.head().asked.as_ref())
+            && asked(disk, root)?.is_some_and(|asked| asked != *planned)
+        {
+            let error = Error::new(ErrorKind::NotThisJob, "cannot believe").on(root.join(JOB_JSON));
+            let error = error.because(format!("it is not what the job was planned from, says {PHASE_MAP}"));
+            return Err(error.advise("it was edited or damaged later; restore it, or submit the job anew elsewhere"));
+        }
+        Ok(plan)
     }
 
     /// Opens the reduce plan; `None` if there is none yet.
@@ -145,7 +175,7 @@ impl<'a> Plan<'a> {
         };
         let mut plan = Plan { disk, path, full, read: Read { head: None, len, blocks: HashMap::new() } };
         let (line, _) = plan.line_at(0)?;
-        let head: Head = plan.parse(&line)?;
+        let head: Head = plan.understand(&line)?;
         if head.format > super::spec::FORMAT {
             let error = Error::new(ErrorKind::Newer, "cannot read a plan of a newer format in").on(&plan.full);
             return Err(error.advise("use the flockwork that made it, or a newer one"));
@@ -156,6 +186,7 @@ impl<'a> Plan<'a> {
                 .because(format!("{} map tasks are not in it", head.maps))
                 .advise("it was edited or cut short; submit the job anew"));
         }
+        plan.check_seal(&line)?;
         plan.read.head = Some(head);
         Ok(Some(plan))
     }
@@ -231,6 +262,20 @@ impl<'a> Plan<'a> {
     }
 
     fn parse<'b, T: Deserialize<'b>>(&self, line: &'b [u8]) -> Result<T> {
+        self.check_seal(line)?;
+        self.understand(line)
+    }
+
+    fn check_seal(&self, line: &[u8]) -> Result<()> {
+        if seal::is_whole(line) {
+            return Ok(());
+        }
+        let error =
+            Error::new(ErrorKind::Damaged, "cannot believe the plan").on(&self.full).because("a line is not what its checksum says");
+        Err(error.advise("it is written once and whole, so it was edited or the disk damaged it; submit the job anew"))
+    }
+
+    fn understand<'b, T: Deserialize<'b>>(&self, line: &'b [u8]) -> Result<T> {
         serde_json::from_slice(line).map_err(|cause| {
             let error = Error::new(ErrorKind::Damaged, "cannot understand the plan").on(&self.full).because(cause);
             error.advise("it is written once and whole, so it was edited or the disk damaged it; submit the job anew")

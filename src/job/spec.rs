@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub const FORMAT: u32 = 1;
 
 /// Largest `job.json` that is read, in bytes.
-const SPEC_BYTES_MAX: u64 = 64 << 20;
+pub(super) const SPEC_BYTES_MAX: u64 = 64 << 20;
 
 /// Most reduce tasks, and so output files.
 pub const REDUCES_MAX: u32 = 100_000;

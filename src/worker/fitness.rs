@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::disk::{Disk, Flush};
 use crate::error::Error;
 use crate::ids::TaskId;
-use crate::job::layout::{SHUFFLE, attempts_dir};
+use crate::job::layout::{SHUFFLE, State, attempts_dir};
 
 /// Three of these, or of longer leases, room is waited for before a claim is given back.
 const ROOM_LEASE: Duration = Duration::from_secs(10);
@@ -54,9 +54,10 @@ impl Fitness {
         Remedy::GiveBack
     }
 
-    /// Why nothing is claimed now, after a look whether that is over: a file is made and removed where maps write and where reduces do.
+    /// Why nothing is claimed now, after a look whether that is over: a file is made and removed where maps write, where reduces do,
+    /// and where tasks end.
     pub(super) fn trouble(&mut self, disk: &dyn Disk, output: &str) -> Option<&str> {
-        if self.trouble.is_some() && can_write(disk, SHUFFLE) && can_write(disk, &attempts_dir(output)) {
+        if self.trouble.is_some() && [SHUFFLE, &attempts_dir(output), State::Done.dir()].into_iter().all(|dir| can_write(disk, dir)) {
             self.trouble = None;
         }
         self.trouble.as_deref()
@@ -111,6 +112,8 @@ mod tests {
         ["shuffle", "output"].iter().for_each(|dir| disk.make_dir(dir).expect("made"));
         assert!(fitness.trouble(&disk, "output").is_some(), "reduces could not write yet");
         disk.make_dir("output/.attempts").expect("made");
+        assert!(fitness.trouble(&disk, "output").is_some(), "nor could a task be ended");
+        disk.make_dir("done").expect("made");
         assert_eq!(fitness.trouble(&disk, "output"), None);
         assert!(disk.list("shuffle").expect("readable").is_empty(), "the trial leaves nothing");
     }

@@ -154,7 +154,9 @@ impl Worker {
         if pulse.is_leaving() {
             return Ok(Turn::Leave);
         }
-        if self.disk.now().saturating_sub(self.looks.at) > CONTROL_PERIOD {
+        // Once a turn: every eighth look is a full one, and with two of them that may never be the one that matters.
+        let looked = self.disk.now().saturating_sub(self.looks.at) > CONTROL_PERIOD;
+        if looked {
             self.look_at_control()?;
             if self.looks.paused {
                 self.candidates.clear();
@@ -165,7 +167,7 @@ impl Worker {
             return Ok(self.look_for_end()?.unwrap_or(Turn::Unfit(trouble)));
         }
         pulse.well();
-        let Some(attempt) = self.candidates.pop() else { return self.look_around() };
+        let Some(attempt) = self.candidates.pop() else { return self.look_around(looked) };
         match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
             Ok(Tried::Held(claim)) => {
                 self.polite_claims = self.polite_claims.saturating_sub(1);
@@ -200,8 +202,10 @@ impl Worker {
     }
 
     /// Lists what can be claimed; where nothing can, looks whether the job was paused or has ended.
-    fn look_around(&mut self) -> Result<Turn> {
-        self.look_at_control()?;
+    fn look_around(&mut self, looked: bool) -> Result<Turn> {
+        if !looked {
+            self.look_at_control()?;
+        }
         if self.looks.paused {
             return Ok(self.look_for_end()?.unwrap_or(Turn::Paused));
         }
@@ -333,15 +337,18 @@ impl Worker {
         self.disk.look(".").is_err_and(|error| is_gone(&error))
     }
 
-    /// Ends the claim as the attempt ended, trying for as long as the disk refuses and the claim has not been taken away.
-    fn end(&self, mut claim: Claim, ran: Result<Made, Failure>, pulse: &dyn Pulse, control: &Control) -> Commit {
+    /// Ends the claim as the attempt ended, trying while the disk refuses and the claim has not been taken away. A worker that is refused for too long
+    /// gives the claim back, if it can do that: it may be the only one that is refused.
+    fn end(&mut self, mut claim: Claim, ran: Result<Made, Failure>, pulse: &dyn Pulse, control: &Control) -> Commit {
+        let mut refused: Option<Duration> = None;
         loop {
             let refusal: Refusal = match verb(&*self.disk, claim, &ran) {
                 Ok(commit) => return commit,
                 Err(refusal) => refusal,
             };
             let (held, error) = *refusal;
-            let text = Error::io("cannot end the claim", self.root.join(held.path()), error).to_string();
+            let error = Error::io("cannot end the claim", self.root.join(held.path()), error);
+            let text = error.to_string();
             self.log.event("trouble", &held.name().to_string(), &text);
             // Cancelled: taken away. No directory to look into: the whole job was.
             if control.is_cancelled() || self.is_removed() {
@@ -352,7 +359,16 @@ impl Worker {
                 let _ = held.give_back(&*self.disk);
                 return Commit::Superseded;
             }
-            claim = held;
+            let now = self.disk.now();
+            let since = now.saturating_sub(*refused.get_or_insert(now));
+            let task = held.name().attempt.task;
+            claim = match self.fitness.remedy(task, &error, since, self.spec.ask.lease()) {
+                Remedy::TryAgain => held,
+                Remedy::GiveBack | Remedy::Report => match held.give_back(&*self.disk) {
+                    Ok(_) => return Commit::Superseded,
+                    Err(refusal) => refusal.0,
+                },
+            };
             pulse.trouble(&text);
         }
     }

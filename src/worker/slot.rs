@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::here;
 use crate::job::layout::{PHASE, State};
 use crate::job::log::Log;
+use crate::job::plan::Plan;
 use crate::job::register::Presence;
 use crate::job::spec;
 use crate::job::trust::Trust;
@@ -85,6 +86,8 @@ fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i
         true => error.of_kind(ErrorKind::Vanished),
         false => error,
     })?;
+    // Before anything rests on it: that it is what the job was planned from.
+    let _ = Plan::map(&*disk, root)?;
     trust.check_output(root, &spec.ask.output)?;
     let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
     let name = here::new_name();
@@ -127,7 +130,8 @@ fn turns(worker: &mut Worker, tasks: &mut Engine, heart: &Heart, watch: &Watch, 
             }
             Ok(Turn::Ended(_)) => return Ok(STATUS_ENDED),
             Ok(Turn::Leave) => return Ok(STATUS_LEFT),
-            Err(error) if error.kind() == ErrorKind::Vanished => return Err(error),
+            // What this process knows of the job may be wrong: it ends, also if `job.json` should be restored.
+            Err(error) if matches!(error.kind(), ErrorKind::Vanished | ErrorKind::NotThisJob) => return Err(error),
             Err(error) => {
                 // Also where little is to be said: nothing goes on until somebody mends it.
                 said.once(Voice::Plain, worker, &format!("{error}; trying again"));

@@ -95,7 +95,7 @@ const WAYS: [(&str, Harm); 3] = [
 ];
 
 #[test]
-fn a_shuffle_file_spoiled_after_its_commit_is_made_anew() {
+fn scenario_14_a_shuffle_file_spoiled_after_its_commit_is_made_anew() {
     for (about, how) in WAYS {
         for times in 1..=3 {
             let mut run = Run::new(|_| {});
@@ -119,7 +119,7 @@ fn a_shuffle_file_that_is_always_spoiled_ends_the_job_and_not_for_ever() {
 }
 
 #[test]
-fn a_result_that_is_cut_or_edited_is_retracted_and_made_anew() {
+fn scenario_14_a_result_that_is_cut_or_edited_is_retracted_and_made_anew() {
     for bytes in [&b""[..], b"{\"by\":\"me\",\"at\":\"", b"rubbish\n", b"\xff\xfe"] {
         let mut run = Run::new(|_| {});
         let mut spoiled = false;

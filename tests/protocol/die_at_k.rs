@@ -76,7 +76,7 @@ fn a_job_without_deaths_ends_with_the_right_bytes() {
 const SEEDS: std::ops::Range<u64> = 0..10;
 
 #[test]
-fn a_worker_killed_at_any_disk_call_changes_no_byte() {
+fn scenario_01_a_worker_killed_at_any_disk_call_changes_no_byte() {
     for seed in SEEDS {
         let (calls, _) = run(Deaths::default(), seed, Weather::default());
         assert!(calls > 20, "the victim did its share: {calls} calls");
@@ -85,7 +85,7 @@ fn a_worker_killed_at_any_disk_call_changes_no_byte() {
 }
 
 #[test]
-fn a_coordinator_killed_at_any_disk_call_changes_no_byte() {
+fn scenario_05_a_coordinator_killed_at_any_disk_call_changes_no_byte() {
     for seed in SEEDS {
         let (_, calls) = run(Deaths::default(), seed, Weather::default());
         assert!(calls > 100, "{calls} calls");

@@ -3,7 +3,7 @@
 //! | hole | test |
 //! |---|---|
 //! | a descriptor issued again between a claimer's open and its rename | `interleavings::an_attempt_issued_twice_…`, `…without_the_look_at_the_inode_…` |
-//! | damage found by a reduce with no way out of `done/` | `damage::a_shuffle_file_…` |
+//! | damage found by a reduce with no way out of `done/` | `damage::scenario_14_a_shuffle_file_…`, `damage::a_shuffle_file_…` |
 //! | all others | here |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -129,7 +129,7 @@ fn an_end(outcome: Outcome) -> End {
 }
 
 #[test]
-fn two_coordinators_that_disagree_never_write_both_finished_and_failed() {
+fn scenario_07_two_coordinators_that_disagree_never_write_both_finished_and_failed() {
     let honest = |outcome| {
         actor(move |client| {
             let decided = end::decide(client, root(), &an_end(outcome)).expect("decide");
@@ -278,7 +278,7 @@ fn data_is_deleted_only_where_the_name_lies_in_expired() {
 }
 
 #[test]
-fn no_worker_is_declared_dead_after_a_stall_of_the_server() {
+fn scenario_15_no_worker_is_declared_dead_after_a_stall_of_the_server() {
     let disk = SimDisk::holding(scene(1, 1));
     let (worker, boss) = (disk.client("worker"), disk.client("boss"));
     let claim = claim(&worker, &mut Claimer::new(bench::name("w", 1)));

@@ -310,7 +310,7 @@ fn two_workers_two_tasks_one_expiry_one_crash() {
 }
 
 #[test]
-fn the_same_with_a_lost_reply_and_a_call_that_arrives_from_the_dead() {
+fn scenario_19_the_same_with_a_lost_reply_and_a_call_that_arrives_from_the_dead() {
     let seen = Cell::new(0);
     let faults = Faults { crashes: 1, delays: 1, lost_replies: 1, ..Faults::default() };
     let result = two_by_two(Mutant::None, After::Nothing, faults, |world| seen.set(seen.get() + usize::from(superseded(world))));
@@ -365,7 +365,7 @@ fn giving_back_races_with_expiry() {
 }
 
 #[test]
-fn without_the_fence_a_dead_workers_result_counts() {
+fn scenario_04_without_the_fence_a_dead_workers_result_counts() {
     let violation = two_by_two(Mutant::NoFence, After::Nothing, Faults::default(), |_| {}).expect_err("must be found");
     assert!(violation.what.contains("two directories"), "{violation}");
 }

@@ -10,6 +10,7 @@
 //! | `schedules` | random schedules of large cases, by seed |
 //! | `damage` | shuffle files and records damaged after they were committed; limits; retry |
 //! | `cost` | disk calls per task |
+//! | `scenarios` | fault scenarios by number |
 //!
 //! `bench` sets the scene and judges the end; `sleeper` is a worker that dawdles; `lens` is a disk seen by an actor of the explorer, faithfully or as a mutant.
 
@@ -21,6 +22,7 @@ mod die_at_k;
 mod holes;
 mod interleavings;
 mod lens;
+mod scenarios;
 mod schedules;
 mod sleeper;
 mod stop_at_k;

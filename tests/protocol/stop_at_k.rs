@@ -211,7 +211,7 @@ fn resumed_while_the_other_leads_it_does_no_harm_with_what_it_had_decided() {
 }
 
 #[test]
-fn relieved_by_silence_and_resumed_it_does_no_harm() {
+fn scenario_06_a_coordinator_relieved_by_silence_and_resumed_does_no_harm() {
     at_every_call(0..2, BY_SILENCE, BY_SILENCE + Duration::from_secs(2), Weather::default());
     at_every_call(2..4, BY_SILENCE, FOR_EVER, Weather::default());
 }

@@ -159,6 +159,11 @@ impl SimDisk {
         self.healed.notify_all();
     }
 
+    /// Lets the directory be what it was, as a server does that is set back to a snapshot; see [`DiskState::set_back`].
+    pub fn set_back(&self, older: &DiskState) {
+        self.inner().state.set_back(older);
+    }
+
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
         self.inner().state.clock += by;

@@ -91,6 +91,9 @@ pub(super) struct Client {
     pub(super) cache: Cache,
 }
 
+/// No file has this one.
+const NO_INODE: Inode = (u64::MAX, u64::MAX);
+
 /// Whoever set the scene, as a maker of files.
 const SCENE: usize = 0;
 
@@ -167,6 +170,12 @@ impl DiskState {
         self.clients.iter_mut().for_each(|client| client.cache.forget());
     }
 
+    /// Lets names and files be those of an `older` state. The clients live on with what they believe; what they hold open is stale.
+    pub fn set_back(&mut self, older: &DiskState) {
+        (self.nodes, self.names, self.deeds) = (older.nodes.clone(), older.names.clone(), older.deeds.clone());
+        self.holds.values_mut().for_each(|held| *held = Held { inode: NO_INODE, lock: None });
+    }
+
     /// Closes an open file, and lets its lock go. Closing twice is fine.
     pub fn close(&mut self, hold: HoldId) {
         if let Some(held) = self.holds.remove(&hold) {
@@ -221,7 +230,8 @@ impl DiskState {
             }
             Op::Now => Ok(Reply::Now(self.clock)),
             Op::Append { hold, .. } | Op::TryLock { hold } | Op::InodeOf { hold } | Op::TouchHeld { hold } | Op::Flush { hold } => {
-                let held = *self.holds.get(hold).ok_or(ErrorKind::StaleNetworkFileHandle)?;
+                let held = self.holds.get(hold).filter(|held| held.inode != NO_INODE);
+                let held = *held.ok_or(ErrorKind::StaleNetworkFileHandle)?;
                 self.on_held(client, op, *hold, held)
             }
         }
