@@ -77,9 +77,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let Some(end) = rage(args, &job, &mut havoc, &stop)? else {
         if args.slots.is_some() {
             havoc.leave();
+            say("interrupted; what was started here has left; `flockwork coordinator` and `flockwork worker` go on with the job");
+        } else {
+            say(&format!("interrupted; the job goes on, and {} processes that were started again stay with it", havoc.still_running()));
         }
-        let left = havoc.still_running();
-        say(&format!("interrupted; the job goes on, and {left} processes that were started again stay with it"));
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     let tally = havoc.see_off();
@@ -93,7 +94,11 @@ fn rage(args: &Args, job: &Job, havoc: &mut Havoc<'_>, stop: &AtomicBool) -> Res
         havoc.start_own(slots)?;
     }
     let limit = if args.slots.is_some() { OWN_CREW_LIMIT } else { CREW_LIMIT };
-    if !havoc.await_crew(limit)? && !job.has_ended()? {
+    let met = havoc.await_crew(limit, stop)?;
+    if stop.load(Relaxed) {
+        return Ok(None);
+    }
+    if !met && !job.has_ended()? {
         havoc.leave();
         let error = Error::new(ErrorKind::Failed, "on this machine nobody of this user works on").on(&job.root);
         let advice = "start `flockwork coordinator` and `flockwork worker` on it first, or let `flockwork chaos --slots 4` do that";
