@@ -172,6 +172,10 @@ fn verdict(args: &Args, job: &Job, end: &End, say: &dyn Fn(&str)) -> Result<Exit
 
 /// The outputs, one after the other, beside what `sequential` of this very program writes.
 fn compare(job: &Job, end: &End) -> Result<Option<Difference>> {
+    if !end.skipped.is_empty() {
+        let error = Error::new(ErrorKind::Failed, "cannot compare the outputs of").on(&job.root);
+        return Err(error.because("bad records were skipped, and a sequential run skips none").advise("--no-compare leaves it out"));
+    }
     let ask = &job.spec.ask;
     let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
     let mut command = Command::new(&program);
@@ -232,6 +236,16 @@ mod tests {
         assert!(text.contains(&format!("at byte 3 of {}", end.outputs[1].file)), "{text}");
         let all: u64 = end.outputs.iter().map(|output| output.len).sum();
         assert!(place(&end, Difference { at: all, line: 9 }).contains("the sequential run goes on"));
+    }
+
+    #[test]
+    fn a_job_that_skipped_records_is_not_compared_with_a_run_that_would_fail_by_them() {
+        let bench = Bench::finished();
+        let mut end = crate::job::end::load(&*bench.job().disk, &bench.root()).expect("read").expect("ended");
+        let skipped = r#"{"attempt":"map-00000.a3@node7.1.x","spot":[0,0],"file":"a","offset":0,"why":"bad"}"#;
+        end.skipped.push(serde_json::from_str(skipped).expect("a skipped record"));
+        let error = compare(&bench.job(), &end).expect_err("nothing to compare with").to_string();
+        assert!(error.contains("a sequential run skips none") && error.contains("--no-compare"), "{error}");
     }
 
     #[test]
