@@ -369,3 +369,20 @@ fn a_suggested_command_can_be_pasted_whatever_the_jobs_name() {
     farm.ok(&["resume", job]);
     assert!(farm.ok(&["run", "wc", "a", "--job", job]).stderr().contains(&format!("`flockwork cat {typed}`")));
 }
+
+#[test]
+fn a_task_whose_attempts_all_hang_fails_its_job_though_each_is_backed_up_before_it_ends() {
+    let farm = Farm::new();
+    for name in ["a", "b", "c"] {
+        farm.write(&format!("in/{name}"), "some words\n");
+    }
+    let asked = ["wc", "in", "-r", "1", "--job", "job", "--stall", "3s", "--max-errors", "2"];
+    farm.ok(&[&["submit"], &asked[..]].concat());
+    std::fs::remove_file(farm.path("in/b")).expect("removed");
+    mknodat(CWD, farm.path("in/b"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
+    // Two slots: the second is idle, and gets a backup after two seconds.
+    let ran = farm.run(&[&["run"], &asked[..], &["--slots", "2"]].concat());
+    ran.fails_saying(1, &["map-00001 failed", "no progress for 3.00 s"]);
+    let n_failed = farm.names("job/failed").len();
+    assert!((2..=3).contains(&n_failed), "two errors, and the one that ran beside the last: {:?}", farm.names("job/failed"));
+}

@@ -106,3 +106,19 @@ fn what_cannot_be_broken_is_said_with_what_to_do() {
     farm.run(&["coordinator", "job", "--quiet"]).ends_with(1);
     farm.run(&["chaos", "job", "--slots", "1"]).fails_saying(1, &["nothing to break in job", "has ended"]);
 }
+
+#[test]
+fn an_interrupt_is_heeded_while_nobody_works_yet_and_what_chaos_started_leaves_with_it() {
+    let farm = Farm::with_books();
+    submit(&farm, "wc");
+    let lone = farm.start(&["chaos", "job"]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    lone.signal(Signal::INT);
+    lone.ends_with(130);
+    let own = farm.start(&["chaos", "job", "--slots", "2", "--kill-workers", "0/s"]);
+    farm.wait_for("it has begun", || (said(&own, "the seed is") == 1).then_some(()));
+    own.signal(Signal::INT);
+    own.ends_with(130);
+    assert_eq!(said(&own, "what was started here has left"), 1, "{}", own.stderr());
+    assert_eq!(farm.slots("job"), [], "nobody is left");
+}

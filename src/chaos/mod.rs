@@ -74,8 +74,8 @@ impl<'a> Havoc<'a> {
         self.start(&Recipe::own(&refs(&works)).map_err(fail)?)
     }
 
-    /// Waits until somebody works here; false if nobody does within `limit`.
-    pub fn await_crew(&mut self, limit: Duration) -> Result<bool> {
+    /// Waits until somebody works here; false if nobody does within `limit`, or until it is stopped.
+    pub fn await_crew(&mut self, limit: Duration, stop: &AtomicBool) -> Result<bool> {
         let begun = Instant::now();
         loop {
             let crew = self.crew()?;
@@ -88,7 +88,7 @@ impl<'a> Havoc<'a> {
                 ));
                 return Ok(true);
             }
-            if begun.elapsed() > limit || self.ended()?.is_some() {
+            if begun.elapsed() > limit || stop.load(Relaxed) || self.ended()?.is_some() {
                 return Ok(false);
             }
             std::thread::sleep(LOOK);

@@ -11,6 +11,9 @@ pub enum Rate {
     Each(f64),
 }
 
+/// Most kills in a second: more would only fill the memory with deeds that meet nobody.
+const RATE_MAX: f64 = 100.0;
+
 /// Reads `0.2/s`, `12/min`, `100/h` (kills in all) or `10%` (of the workers, every second).
 pub fn parse_rate(text: &str) -> Result<Rate, String> {
     let wrong = || format!("`{text}` is not a rate; write 0.2/s, 12/min or 100/h (kills in all), or 10% (of the workers, every second)");
@@ -26,7 +29,8 @@ pub fn parse_rate(text: &str) -> Result<Rate, String> {
         "h" => 3600.0,
         _ => return Err(wrong()),
     };
-    Ok(Rate::PerSecond(number(count)? / seconds))
+    let rate = number(count)? / seconds;
+    if rate <= RATE_MAX { Ok(Rate::PerSecond(rate)) } else { Err(format!("`{text}` is too often; at most {RATE_MAX}/s")) }
 }
 
 /// What is to be done.
@@ -213,6 +217,9 @@ mod tests {
         assert_eq!(parse_rate("10%"), Ok(Rate::Each(0.1)));
         for wrong in ["", "3", "/s", "1/fortnight", "101%", "-1/s", "nan/s"] {
             assert!(parse_rate(wrong).is_err(), "{wrong:?} is no rate");
+        }
+        for often in ["101/s", "1e300/s", "1e9/h"] {
+            assert!(parse_rate(often).is_err_and(|error| error.contains("at most 100/s")), "{often} would be drawn for ever");
         }
     }
 

@@ -77,9 +77,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let Some(end) = rage(args, &job, &mut havoc, &stop)? else {
         if args.slots.is_some() {
             havoc.leave();
+            say("interrupted; what was started here has left; `flockwork coordinator` and `flockwork worker` go on with the job");
+        } else {
+            say(&format!("interrupted; the job goes on, and {} processes that were started again stay with it", havoc.still_running()));
         }
-        let left = havoc.still_running();
-        say(&format!("interrupted; the job goes on, and {left} processes that were started again stay with it"));
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     let tally = havoc.see_off();
@@ -93,7 +94,11 @@ fn rage(args: &Args, job: &Job, havoc: &mut Havoc<'_>, stop: &AtomicBool) -> Res
         havoc.start_own(slots)?;
     }
     let limit = if args.slots.is_some() { OWN_CREW_LIMIT } else { CREW_LIMIT };
-    if !havoc.await_crew(limit)? && !job.has_ended()? {
+    let met = havoc.await_crew(limit, stop)?;
+    if stop.load(Relaxed) {
+        return Ok(None);
+    }
+    if !met && !job.has_ended()? {
         havoc.leave();
         let error = Error::new(ErrorKind::Failed, "on this machine nobody of this user works on").on(&job.root);
         let advice = "start `flockwork coordinator` and `flockwork worker` on it first, or let `flockwork chaos --slots 4` do that";
@@ -167,6 +172,10 @@ fn verdict(args: &Args, job: &Job, end: &End, say: &dyn Fn(&str)) -> Result<Exit
 
 /// The outputs, one after the other, beside what `sequential` of this very program writes.
 fn compare(job: &Job, end: &End) -> Result<Option<Difference>> {
+    if !end.skipped.is_empty() {
+        let error = Error::new(ErrorKind::Failed, "cannot compare the outputs of").on(&job.root);
+        return Err(error.because("bad records were skipped, and a sequential run skips none").advise("--no-compare leaves it out"));
+    }
     let ask = &job.spec.ask;
     let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
     let mut command = Command::new(&program);
@@ -227,6 +236,16 @@ mod tests {
         assert!(text.contains(&format!("at byte 3 of {}", end.outputs[1].file)), "{text}");
         let all: u64 = end.outputs.iter().map(|output| output.len).sum();
         assert!(place(&end, Difference { at: all, line: 9 }).contains("the sequential run goes on"));
+    }
+
+    #[test]
+    fn a_job_that_skipped_records_is_not_compared_with_a_run_that_would_fail_by_them() {
+        let bench = Bench::finished();
+        let mut end = crate::job::end::load(&*bench.job().disk, &bench.root()).expect("read").expect("ended");
+        let skipped = r#"{"attempt":"map-00000.a3@node7.1.x","spot":[0,0],"file":"a","offset":0,"why":"bad"}"#;
+        end.skipped.push(serde_json::from_str(skipped).expect("a skipped record"));
+        let error = compare(&bench.job(), &end).expect_err("nothing to compare with").to_string();
+        assert!(error.contains("a sequential run skips none") && error.contains("--no-compare"), "{error}");
     }
 
     #[test]

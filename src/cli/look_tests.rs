@@ -242,3 +242,14 @@ fn a_job_that_runs_is_not_removed() {
     assert!(error.contains("coordinator"), "{error}");
     assert!(clean::refuse_running(&Bench::finished().job()).is_ok());
 }
+
+#[test]
+fn a_folder_of_the_job_that_cannot_be_listed_is_named() {
+    let bench = Bench::planned();
+    let done = bench.root().join("done");
+    std::fs::remove_dir_all(&done).expect("removed");
+    std::fs::write(&done, b"in its place").expect("written");
+    let job = bench.job();
+    let error = status::look(&*job.disk, &job.root, &job.spec, job.shape().expect("a shape")).expect_err("it is no folder").to_string();
+    assert!(error.contains("cannot list the job") && error.contains("its folder done: "), "{error}");
+}

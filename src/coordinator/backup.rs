@@ -12,6 +12,7 @@
 //! | or, where nine in ten tasks are done, more than one and a half times what all of those took | in a phase of many tasks that says more: where all take alike, a slow one is found in half the time |
 //! | and for more than two seconds | until a backup is noticed (half a second), claimed (1.3 s by polling) and done, less than that is mostly over |
 //! | it is the task's only claim, and no later attempt of the task failed or was lost | one backup at a time, and never one after the other at the cost of the limits |
+//! | the task is not past a limit | else each attempt that fails would leave a backup behind it, so that the task is never nowhere, and never fails its job |
 //!
 //! Tasks that are not done count as longer than those that are: so the median is known once half of the phase is done, and it is not that of the quick half.
 //!
@@ -22,7 +23,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::plan::{Action, Ending, Facts};
+use super::plan::{Action, Ending, Facts, verdict};
 use crate::ids::{ClaimName, Phase, TaskFile, WorkerName};
 use crate::job::snapshot::{Snapshot, TaskView};
 
@@ -101,6 +102,7 @@ pub fn backups(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
         let Some(claim) = only_claim(view, facts) else { continue };
         let run = facts.running.get(claim).copied().unwrap_or_default();
         if run > limit
+            && verdict(task, view, facts).is_none()
             && let Some(number) = view.highest.checked_add(1)
         {
             slow.push((run, Action::Backup(task.attempt(number), claim.clone())));

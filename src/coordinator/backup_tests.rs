@@ -248,3 +248,20 @@ fn the_first_of_two_to_commit_wins_and_the_other_is_dropped() {
     let dropped = Action::Expire(claim(TaskId::map(7), 1, 1), crate::job::record::Ended::Dropped);
     assert_eq!(known.plan(&snapshot), [dropped, Action::PlanReduce], "and the job does not wait for it");
 }
+
+#[test]
+fn a_task_past_its_limit_is_not_backed_up_however_its_attempts_overlap() {
+    // Every attempt of it hangs until it is an error, and each was the backup of the one before: the task was never nowhere.
+    for (failed, wanted) in [(3, 1), (4, 0), (15, 0)] {
+        let mut snapshot = near_the_end(1);
+        let view = &mut snapshot.maps[LAST];
+        let task = TaskId::map(7);
+        view.failed = (1..=failed).map(|number| claim(task, number, 2)).collect();
+        view.claimed = vec![claim(task, failed + 1, 1)];
+        view.highest = failed + 1;
+        let mut known = Known::all_run_for(&snapshot, secs(100), secs(30));
+        known.endings =
+            snapshot.maps[LAST].failed.iter().map(|claim| (claim.to_string(), Ending::Error("no progress".to_owned()))).collect();
+        assert_eq!(known.backups(&snapshot).len(), wanted, "{failed} of 4 errors");
+    }
+}

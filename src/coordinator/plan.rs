@@ -170,8 +170,8 @@ fn is_nowhere(view: &TaskView, facts: &Facts<'_>) -> bool {
     view.pending.is_empty() && view.done.is_empty() && view.claimed.iter().all(|claim| facts.stuck.contains(claim))
 }
 
-/// Past a limit, the task fails the job.
-fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Option<Action> {
+/// Past a limit, the task fails the job, once it is nowhere.
+pub(super) fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Option<Action> {
     let names = view.failed.iter().map(ToString::to_string).chain(view.expired.iter().map(TaskFile::to_string));
     let counting: Vec<String> = names.filter(|name| !facts.blamed.contains(name)).collect();
     let ending = |name: &String| facts.endings.get(name);

@@ -66,7 +66,7 @@ impl Report {
         let (slower, careful, no) = (count(Verdict::Slower), count(Verdict::Careful), count(Verdict::Impossible));
         let _ = match (no, slower + careful) {
             (0, 0) => writeln!(text, "\nflockwork works here."),
-            (0, _) => writeln!(text, "\nflockwork works here; slower for {slower} of these, and {careful} want care."),
+            (0, _) => writeln!(text, "\nflockwork works here{}.", aside(slower, careful)),
             _ => writeln!(text, "\nflockwork cannot work here: see `cannot work` above."),
         };
         if self.peer.is_none() {
@@ -75,4 +75,11 @@ impl Report {
         }
         text
     }
+}
+
+/// What else the last line says: only what there is.
+fn aside(slower: usize, careful: usize) -> String {
+    let slower = (slower > 0).then(|| format!("slower for {slower} of these"));
+    let careful = (careful > 0).then(|| format!("{careful} of these {} care", if careful == 1 { "wants" } else { "want" }));
+    slower.into_iter().chain(careful).map(|part| format!("; {part}")).collect()
 }

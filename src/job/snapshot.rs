@@ -201,9 +201,11 @@ impl Snapshot {
     }
 }
 
+/// The error says which folder it was: all of them are listed, and one alone may be closed.
 fn list(disk: &dyn Disk, dir: &str, belief: Belief) -> io::Result<Vec<Entry>> {
-    match belief {
+    let listed = match belief {
         Belief::Glance => disk.list(dir),
         Belief::Sure => fresh::list_surely(disk, dir),
-    }
+    };
+    listed.map_err(|error| if dir == "." { error } else { io::Error::new(error.kind(), format!("its folder {dir}: {error}")) })
 }
