@@ -22,6 +22,7 @@ mod die_at_k;
 mod holes;
 mod interleavings;
 mod lens;
+mod scale;
 mod scenarios;
 mod schedules;
 mod sleeper;
