@@ -319,6 +319,19 @@ fn a_name_whose_claim_ended_in_an_error_is_never_claimed_again() {
     bench::check_always(&disk.state()).expect("no name is made twice");
 }
 
+#[test]
+fn what_a_flush_refused_is_said_again() {
+    let disk = SimDisk::holding(scene(1, 1));
+    let client = disk.client("worker");
+    let claim = claim(&client, &mut Claimer::new(bench::name("w", 1)));
+    let said = client.calls()["append"];
+    disk.inject(1, |_, op| matches!(op, Op::Flush { .. }), What::Fail(ErrorKind::StorageFull));
+    let Err(refusal) = claim.give_back(&client) else { panic!("the disk is full") };
+    assert_eq!(client.calls()["append"], said + 1);
+    assert!(matches!(refusal.0.give_back(&client), Ok(Commit::Done)));
+    assert_eq!(client.calls()["append"], said + 2, "what could not be written may be gone");
+}
+
 /// From now on every write by the first file that is written to fails: a server that has forgotten a client's locks answers so for ever.
 fn forget_the_next_written(disk: &SimDisk) {
     let forgotten = std::cell::Cell::new(None);

@@ -23,9 +23,11 @@ mod names;
 pub mod op;
 pub mod run;
 mod shared;
+pub mod stage;
 mod stale;
 pub mod state;
 pub mod turns;
+pub mod weather;
 pub mod world;
 
 #[cfg(test)]

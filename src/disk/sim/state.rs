@@ -180,6 +180,31 @@ impl DiskState {
         holds.into_iter().for_each(|hold| self.close(hold));
     }
 
+    /// The server restarts: nobody's lock is remembered.
+    pub(super) fn forget_locks(&mut self) {
+        self.holds.values_mut().for_each(|held| held.lock = None);
+    }
+
+    /// What a look at a file says.
+    pub(super) fn attributes(&self, inode: Inode) -> Option<Look> {
+        let len = self.file(inode).map_or(0, |bytes| bytes.len() as u64);
+        Some(Look { stamp: self.nodes.get(&inode)?.stamp, inode, len })
+    }
+
+    /// The file behind an open file, and how long it is.
+    pub(super) fn held_bytes(&self, hold: HoldId) -> Option<(Inode, usize)> {
+        let inode = self.holds.get(&hold)?.inode;
+        Some((inode, self.file(inode)?.len()))
+    }
+
+    /// Bytes that never arrived are gone from the file.
+    pub(super) fn lose(&mut self, inode: Inode, from: usize, len: usize) {
+        if let Some(Node { body: Body::File(content), .. }) = self.nodes.get_mut(&inode) {
+            let end = content.len().min(from + len);
+            content.drain(from.min(end)..end);
+        }
+    }
+
     /// Does a call of `client`, now.
     pub fn execute(&mut self, client: usize, op: &Op, variant: Variant) -> Reply {
         if let Some(kind) = self.refusal(op) {
@@ -245,8 +270,8 @@ impl DiskState {
                 Ok(Reply::Done)
             }
             Op::Look { .. } => {
-                let len = self.file(inode).map_or(0, |bytes| bytes.len() as u64);
-                Ok(Reply::Look(Look { stamp: self.nodes[&inode].stamp, inode, len }))
+                let look = self.attributes(inode).ok_or(ErrorKind::NotFound)?;
+                Ok(Reply::Look(look))
             }
             _ => unreachable!("{op} is not about a file's name"),
         }
