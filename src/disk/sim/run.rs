@@ -361,7 +361,7 @@ impl Inner {
         if matches!(op, Op::TryLock { .. }) && self.chance.hits(broken) {
             return Some(What::LockSays(Lock::Broken));
         }
-        (stale > 0 && self.state.may_be_stale(client, op) && self.chance.hits(stale)).then_some(What::Stale)
+        (self.chance.hits(stale) && self.state.may_be_stale(client, op)).then_some(What::Stale)
     }
 
     fn execute(&mut self, client: usize, op: &Op, fault: Option<What>) -> Reply {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::cache::Cache;
@@ -133,12 +134,25 @@ impl DiskState {
     /// The names in `dir` as they are, without those that begin with a dot.
     pub fn children(&self, dir: &str) -> Vec<Entry> {
         let prefix = if dir == "." { String::new() } else { format!("{dir}/") };
-        let below = self.names.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
-        let direct = below.filter_map(|(path, inode)| Some((path.strip_prefix(&prefix)?, inode)));
-        direct
-            .filter(|(name, _)| !name.contains('/') && !name.starts_with('.'))
-            .map(|(name, inode)| Entry { name: name.to_owned(), is_file: self.file(*inode).is_some() })
-            .collect()
+        let mut children = Vec::new();
+        let mut from = prefix.clone();
+        loop {
+            let mut below = None;
+            for (path, inode) in self.names.range::<str, _>((Bound::Included(from.as_str()), Bound::Unbounded)) {
+                let Some(name) = path.strip_prefix(&prefix) else { break };
+                if let Some((inner, _)) = name.split_once('/') {
+                    below = Some(format!("{prefix}{inner}0")); // what follows all that begins with `inner/`
+                    break;
+                }
+                if !name.starts_with('.') {
+                    children.push(Entry { name: name.to_owned(), is_file: self.file(*inode).is_some() });
+                }
+            }
+            match below {
+                Some(next) => from = next,
+                None => return children,
+            }
+        }
     }
 
     /// The content of a file.
