@@ -62,10 +62,8 @@ impl Audit {
         match (was, is) {
             ("pending", "claimed" | "expired") | ("claimed", "done" | "failed" | "expired") => {}
             ("done", other) if other != "done" => return Err(format!("a result left done/ as {to}")),
-            ("pending", "pending") => {
-                if !self.issued.insert((change.client, to.to_owned())) {
-                    return Err(format!("{to} was issued twice by one coordinator"));
-                }
+            ("pending", "pending") if !self.issued.insert((change.client, to.to_owned())) => {
+                return Err(format!("{to} was issued twice by one coordinator"));
             }
             ("claimed" | "failed" | "expired", _) => return Err(format!("{to} came from {was}/, which is not forward")),
             _ => {}
@@ -90,7 +88,7 @@ impl Audit {
         let needed = match name {
             "reduce" => (self.size.maps, 0),
             "end" | "finished" => (self.size.maps, self.size.reduces),
-            _ => return Err(format!("phase/{name} was made")),
+            _ => return Err(format!("phase/{name} was made: {:?}", bench::end(state).and_then(|end| end.error))),
         };
         if (maps, reduces) < (needed.0 as usize, needed.1 as usize) {
             return Err(format!("phase/{name} was made when {maps} maps and {reduces} reduces were done"));

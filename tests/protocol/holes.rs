@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a descriptor issued again between a claimer's open and its rename | `interleavings::an_attempt_issued_twice_…`, `…without_the_look_at_the_inode_…` |
 //! | damage found by a reduce with no way out of `done/` | `damage::a_shuffle_file_…` |
+//! | an output published by another coordinator from a later look taken for a stranger's file: a healthy job failed | here, `schedules_that_once_failed_…` |
 //! | all others | here |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -195,6 +196,26 @@ fn a_published_output_is_never_replaced_nor_described_as_another_attempts() {
         done[0].0.to_string()
     });
     assert!(believed.expect_err("a link believed to be one's own").what.contains("believed"));
+}
+
+#[test]
+fn an_output_of_an_attempt_committed_since_the_look_is_not_taken_for_a_strangers() {
+    let names = ["reduce-00000.a1@w.1.x", "reduce-00000.a2@w.2.x"];
+    let mut state = DiskState::new().with_dir("done").with_dir("output").with_dir("output/.attempts");
+    for name in names {
+        state = state.with_file(&format!("output/.attempts/{name}"), name.as_bytes()).with_file(&format!("done/{name}"), b"");
+    }
+    let disk = SimDisk::holding(state);
+    let client = disk.client("boss");
+    let seen = |name: &str| {
+        let file = flockwork::data::FileSum { name: name.to_owned(), len: name.len() as u64, crc32: 0, sections: 1 };
+        [(name.parse::<ClaimName>().expect("a claim's name"), Made { files: vec![file], ..Made::default() })]
+    };
+    let publish = |name| outputs::publish(&client, root(), "output", 0, &seen(name)).expect("publish");
+    assert_eq!(publish(names[0]), outputs::Published::By(seen(names[0])[0].0.clone()));
+    assert_eq!(publish(names[1]), outputs::Published::Since(seen(names[0])[0].0.clone()), "who knew only the second looks anew");
+    client.remove(&format!("done/{}", names[0])).expect("remove");
+    assert!(matches!(publish(names[1]), outputs::Published::Foreign(_)), "what is of none that is done is foreign");
 }
 
 #[test]

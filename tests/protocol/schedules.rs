@@ -24,7 +24,7 @@ use super::sleeper::{Habits, Sleeper, Vice};
 
 const SIZE: Size = Size { maps: 24, reduces: 6 };
 const STEPS_MAX: usize = 50_000;
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_000;
 const WORKERS: u32 = 4;
 const COORDINATORS: u32 = 2;
 const MOMENT: Duration = Duration::from_secs(1);
@@ -235,6 +235,14 @@ fn any_schedule_ends_with_the_same_bytes() {
     assert!(sum.dropped > 0, "some backup won, or lost, and the other was dropped: {sum:?}");
     assert!(sum.both > 0, "and sometimes both committed: {sum:?}");
     assert!(sum.reborn > 0, "some worker died: {sum:?}");
+}
+
+/// Seeds that have failed once.
+#[test]
+fn schedules_that_once_failed_end_with_the_same_bytes() {
+    for seed in [62, 2259, 976] {
+        run(seed, &Plot::WORST).unwrap_or_else(|what| panic!("{what}"));
+    }
 }
 
 /// Those that do not decide how much is proved are tried this often.
