@@ -102,7 +102,7 @@ const WORST: Weather = Weather {
     stale_per_mille: 100,
     stale_attributes_per_mille: 30,
     broken_locks_per_mille: 100,
-    delays_per_100_000: 600,
+    delays_per_100_000: 300,
     hangs_per_100_000: 20,
     full_per_100_000: 20,
     restarts_per_100_000: 10,
@@ -176,6 +176,19 @@ fn parts(disk: &Arc<SimDisk>, spec: &Spec, seed: u64, plot: &Plot) -> Vec<Part> 
     parts
 }
 
+/// What the dead have sent may arrive when everybody else has gone: whoever coordinates next clears it up, and changes nothing else.
+fn clear_up(disk: &Arc<SimDisk>, spec: &Spec) {
+    disk.heal();
+    disk.advance(Duration::from_secs(60));
+    let mut boss = Boss::start(&disk.client("boss"), spec, SIZE.maps, &bench::name("boss", 99));
+    for _ in 0..100 {
+        if !disk.has("phase/end") || boss.step() == Turn::Done {
+            return;
+        }
+        disk.advance(MOMENT);
+    }
+}
+
 fn try_run(submitted: DiskState, seed: u64, plot: &Plot) -> Result<Seen, String> {
     let (disk, mut spec) = (SimDisk::holding(submitted), bench::spec(SIZE));
     spec.ask.backup = plot.backup == Backup::Asked;
@@ -183,7 +196,13 @@ fn try_run(submitted: DiskState, seed: u64, plot: &Plot) -> Result<Seen, String>
     let mut audit = Audit::new(SIZE);
     disk.audit(move |change| audit.judge(change));
     let parts = parts(&disk, &spec, seed, plot);
-    let ending = catch_unwind(AssertUnwindSafe(|| perform(&disk, seed, STEPS_MAX, parts)));
+    let ending = catch_unwind(AssertUnwindSafe(|| {
+        let ending = perform(&disk, seed, STEPS_MAX, parts);
+        if disk.n_late() > 0 {
+            clear_up(&disk, &spec);
+        }
+        ending
+    }));
     let state = disk.state();
     let judged = match (disk.wrong(), ending) {
         (Some(what), _) => Err(what),
@@ -237,11 +256,13 @@ fn any_schedule_ends_with_the_same_bytes() {
     assert!(sum.reborn > 0, "some worker died: {sum:?}");
 }
 
-/// Seeds that have failed once.
+/// Under 976 and 2259 two coordinators, one of which had looked before a second attempt committed, once failed a healthy job; under the others the schedules
+/// asked for more than is promised.
 #[test]
 fn schedules_that_once_failed_end_with_the_same_bytes() {
-    for seed in [62, 2259, 976] {
-        run(seed, &Plot::WORST).unwrap_or_else(|what| panic!("{what}"));
+    let then = Plot { weather: Weather { delays_per_100_000: 600, ..WORST }, ..Plot::WORST };
+    for seed in [62, 976, 2259, 2570, 2865] {
+        run(seed, &then).unwrap_or_else(|what| panic!("{what}"));
     }
 }
 

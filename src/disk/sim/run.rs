@@ -188,6 +188,11 @@ impl SimDisk {
         self.inner().wrong.get_or_insert(what);
     }
 
+    /// How many calls have arrived from the dead.
+    pub fn n_late(&self) -> usize {
+        self.inner().skies.n_late()
+    }
+
     /// Whether a name is there now.
     pub fn has(&self, path: &str) -> bool {
         self.inner().state.inode(path).is_some()

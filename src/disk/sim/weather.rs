@@ -108,6 +108,7 @@ pub(super) struct Skies {
     down: Duration,
     full_for_all: Duration,
     wire: Vec<(Duration, usize, Op)>,
+    n_late: usize,
     attributes: BTreeMap<(usize, Inode), Look>,
     dirty: BTreeMap<HoldId, Vec<Piece>>,
 }
@@ -167,7 +168,13 @@ impl Skies {
     pub(super) fn arrived(&mut self, now: Duration) -> Option<(usize, Op)> {
         let at = self.wire.iter().position(|(when, ..)| *when <= now)?;
         let (_, client, op) = self.wire.remove(at);
+        self.n_late += 1;
         Some((client, op))
+    }
+
+    /// How many calls of the dead have arrived.
+    pub(super) fn n_late(&self) -> usize {
+        self.n_late
     }
 
     /// What the client saw last of a file, where it has changed since.
