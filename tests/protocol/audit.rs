@@ -50,6 +50,9 @@ impl Audit {
     }
 
     fn judge_move(&mut self, change: &Change<'_>, from: &str, to: &str) -> Result<(), String> {
+        if to.starts_with("shuffle/") {
+            return Ok(()); // judged with the commit that names it
+        }
         let made = change.state.deeds().made.get(to).copied().unwrap_or_default();
         if made == self.made.get(to).copied().unwrap_or_default() {
             return Ok(()); // it was not done

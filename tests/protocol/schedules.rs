@@ -28,6 +28,8 @@ const SEEDS: u64 = 2_000;
 const WORKERS: u32 = 4;
 const COORDINATORS: u32 = 2;
 const MOMENT: Duration = Duration::from_secs(1);
+/// Between two rounds of a coordinator: just under a fifth of a lease, beyond which a gap no longer counts as silence.
+const ROUND: Duration = Duration::from_millis(1700);
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -102,7 +104,7 @@ const WORST: Weather = Weather {
     stale_per_mille: 100,
     stale_attributes_per_mille: 30,
     broken_locks_per_mille: 100,
-    delays_per_100_000: 300,
+    delays_per_100_000: 600,
     hangs_per_100_000: 20,
     full_per_100_000: 20,
     restarts_per_100_000: 10,
@@ -153,7 +155,8 @@ fn reborn<L: Send + 'static>(
 
 fn boss_step(boss: &mut Boss) -> Turn {
     match boss.try_step() {
-        Ok(turn) => turn,
+        Ok(Turn::Done) => Turn::Done,
+        Ok(Turn::Ready | Turn::Wait(_)) => Turn::Wait(ROUND),
         Err(error) if error.is_no_room() => Turn::Wait(MOMENT),
         Err(error) => panic!("only a lack of room may come to a coordinator: {error}"),
     }
@@ -256,13 +259,11 @@ fn any_schedule_ends_with_the_same_bytes() {
     assert!(sum.reborn > 0, "some worker died: {sum:?}");
 }
 
-/// Under 976 and 2259 two coordinators, one of which had looked before a second attempt committed, once failed a healthy job; under the others the schedules
-/// asked for more than is promised.
+/// Two coordinators, one of which had looked before a second attempt committed, failed a healthy job: it took the other's output for a stranger's.
 #[test]
 fn schedules_that_once_failed_end_with_the_same_bytes() {
-    let then = Plot { weather: Weather { delays_per_100_000: 600, ..WORST }, ..Plot::WORST };
-    for seed in [62, 976, 2259, 2570, 2865] {
-        run(seed, &then).unwrap_or_else(|what| panic!("{what}"));
+    for seed in [367] {
+        run(seed, &Plot::WORST).unwrap_or_else(|what| panic!("{what}"));
     }
 }
 

@@ -29,8 +29,12 @@ enum Memory {
 impl Cache {
     /// The client saw that `path` is this file, or nothing.
     pub fn saw(&mut self, path: &str, inode: Option<Inode>) {
-        if self.memory == Memory::Keeps {
-            self.names.insert(path.to_owned(), inode);
+        if self.memory == Memory::Lost {
+            return;
+        }
+        match self.names.get_mut(path) {
+            Some(belief) => *belief = inode,
+            None => _ = self.names.insert(path.to_owned(), inode),
         }
     }
 

@@ -68,7 +68,7 @@ impl Change<'_> {
 #[derive(Default)]
 struct Account {
     name: String,
-    calls: BTreeMap<&'static str, u64>,
+    calls: Vec<(&'static str, u64)>,
     total: u64,
     dies_at: Option<u64>,
     mortal: bool,
@@ -301,7 +301,11 @@ impl Inner {
             self.die(client, weather::Death::Process);
         }
         account.total += 1;
-        *account.calls.entry(op.kind()).or_default() += 1;
+        let kind = op.kind();
+        match account.calls.iter_mut().find(|(known, _)| std::ptr::eq(*known, kind)) {
+            Some((_, n)) => *n += 1,
+            None => account.calls.push((kind, 1)),
+        }
     }
 
     fn die(&mut self, client: usize, how: weather::Death) -> ! {
@@ -419,7 +423,9 @@ impl SimClientDirect {
 
     /// Its calls so far, by kind.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
-        self.disk.inner().clients[self.number].calls.clone()
+        let mut calls = BTreeMap::new();
+        self.disk.inner().clients[self.number].calls.iter().for_each(|(kind, n)| *calls.entry(*kind).or_default() += n);
+        calls
     }
 
     /// Its calls so far.
