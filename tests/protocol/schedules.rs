@@ -22,7 +22,7 @@ use super::audit::Audit;
 use super::bench::{self, Boss, Size};
 use super::sleeper::{Habits, Sleeper, Vice};
 
-const SIZE: Size = Size { maps: 24, reduces: 6 };
+const SIZE: Size = Size { maps: 26, reduces: 4 };
 const STEPS_MAX: usize = 50_000;
 const SEEDS: u64 = 2_000;
 const WORKERS: u32 = 4;
@@ -111,9 +111,9 @@ const WORST: Weather = Weather {
     deaths_per_100_000: 60,
 };
 
-/// One in six attempts takes 5 to 35 s, the others no time.
+/// One in six attempts takes 5 to 20 s, the others no time.
 fn at_times_slow(chance: &mut Chance) -> Duration {
-    if chance.below(6) == 0 { Duration::from_secs(5 + chance.below(30) as u64) } else { Duration::ZERO }
+    if chance.below(6) == 0 { Duration::from_secs(5 + chance.below(15) as u64) } else { Duration::ZERO }
 }
 
 /// As in the lab's job-count test.
@@ -262,8 +262,9 @@ fn any_schedule_ends_with_the_same_bytes() {
 /// Two coordinators, one of which had looked before a second attempt committed, failed a healthy job: it took the other's output for a stranger's.
 #[test]
 fn schedules_that_once_failed_end_with_the_same_bytes() {
-    for seed in [367] {
-        run(seed, &Plot::WORST).unwrap_or_else(|what| panic!("{what}"));
+    let late = Plot { weather: Weather { delays_per_100_000: 5_000, ..WORST }, ..Plot::WORST };
+    for seed in [1933, 2193] {
+        run(seed, &late).unwrap_or_else(|what| panic!("{what}"));
     }
 }
 

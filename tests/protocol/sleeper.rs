@@ -39,7 +39,7 @@ pub enum Vice {
 /// What a worker is like.
 #[derive(Clone, Copy)]
 pub struct Habits {
-    /// How often it is stopped, at most: between any two steps, for 5 to 35 s.
+    /// How often it is stopped, at most: between any two steps, for 5 to 20 s.
     pub naps: u32,
     /// How long an attempt takes, during which it beats.
     pub takes: fn(&mut Chance) -> Duration,
@@ -108,7 +108,7 @@ impl Sleeper {
     fn go(&mut self) -> io::Result<Turn> {
         if self.habits.naps > 0 && self.chance.below(12) == 0 {
             self.habits.naps -= 1;
-            return Ok(Turn::Wait(Duration::from_secs(5 + self.chance.below(30) as u64)));
+            return Ok(Turn::Wait(Duration::from_secs(5 + self.chance.below(15) as u64)));
         }
         if let Some(work) = self.holds.take() {
             return self.go_on(work);
