@@ -190,10 +190,9 @@ impl Worker {
         }
     }
 
-    /// Over a network the lock is taken only among workers that meet: where one was too late, its next claims are polite, and so are those of whoever it
-    /// met. A lock that stays refused for a lease is some stopped process's, and proves nothing.
+    /// The lock is taken only among workers that meet: where one was too late, its next claims are polite, and so are those of whoever it met. A lock that stays refused for a lease is some stopped process's, and proves nothing.
     fn manners(&self, attempt: AttemptId) -> Manners {
-        if self.polite_claims == 0 && self.disk.is_network() {
+        if self.polite_claims == 0 {
             return Manners::Direct;
         }
         let since = self.refused.get(&attempt);
