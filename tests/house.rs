@@ -110,7 +110,7 @@ fn deciding_is_pure() {
 fn every_package_stays_in_its_home() {
     let homes: [(&str, &[&str]); 12] = [
         ("fs2::", &["src/disk/real.rs"]),
-        ("notify::", &["src/disk/watch.rs"]),
+        ("inotify::", &["src/disk/watch.rs"]),
         ("tempfile::", &["src/disk/", "src/engine/draft.rs", "src/engine/sequential.rs"]),
         ("lz4_flex::", &["src/engine/run/block.rs"]),
         ("clap::", &["src/cli/"]),

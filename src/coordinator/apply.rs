@@ -135,31 +135,35 @@ impl Coordinator {
     /// The result of a done attempt; `None` marks it hollow, to be retracted.
     pub(super) fn result(&mut self, claim: &ClaimName) -> Result<Option<(Made, u64)>> {
         if let Some(known) = self.results.get(claim) {
-            return Ok(Some(known.clone()));
+            return Ok(Some(known));
         }
         let read = outputs::done_record(&*self.disk, claim);
         let read = read.map_err(|error| Error::io("cannot read", self.root.join(layout::held(State::Done, claim)), error))?;
         match &read {
-            Some(result) => _ = self.results.insert(claim.clone(), result.clone()),
+            Some(result) => self.results.insert(claim, result),
             None => _ = self.hollow.insert(claim.clone()),
         }
         Ok(read)
     }
 
     fn plan_reduce(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let mut counted = Vec::with_capacity(snapshot.maps.len());
-        for (view, task) in snapshot.maps.iter().zip(0..) {
+        let mut counting = Vec::with_capacity(snapshot.maps.len());
+        for view in &snapshot.maps {
             for claim in &view.done {
-                if let Some((made, _)) = self.result(claim)? {
-                    counted.push(Counted { task, attempt: claim.to_string(), files: made.files });
+                if self.results.has(claim) || self.result(claim)?.is_some() {
+                    counting.push(claim);
                     break;
                 }
             }
         }
-        if counted.len() < snapshot.maps.len() {
+        if counting.len() < snapshot.maps.len() {
             return Ok(()); // Some are hollow now: the next plan retracts them.
         }
-        let _ = crate::job::plan::create_reduce(&*self.disk, &self.root, &self.spec.id, &counted)?;
+        let counted = counting.into_iter().filter_map(|claim| {
+            let (made, _) = self.results.get(claim)?;
+            Some(Counted { task: claim.attempt.task.number, attempt: claim.to_string(), files: made.files })
+        });
+        let _ = crate::job::plan::create_reduce(&*self.disk, &self.root, &self.spec.id, self.shape.maps, counted)?;
         self.log.event("phase", "", "reduce");
         self.phase_changed();
         Ok(())

@@ -25,8 +25,8 @@ fn near_the_end(n_claimed: u32) -> Snapshot {
     let view = |n: u32| {
         let task = TaskId::map(n);
         match (n + n_claimed).checked_sub(8) {
-            None => TaskView { done: vec![claim(task, 1, 9)], highest: 1, ..TaskView::default() },
-            Some(by) => TaskView { claimed: vec![claim(task, 1, by + 1)], highest: 1, ..TaskView::default() },
+            None => TaskView { done: vec![claim(task, 1, 9)].into(), highest: 1, ..TaskView::default() },
+            Some(by) => TaskView { claimed: vec![claim(task, 1, by + 1)].into(), highest: 1, ..TaskView::default() },
         }
     };
     Snapshot {
@@ -72,6 +72,7 @@ impl Known {
             limits,
             max_errors: 4,
             max_lost: 16,
+            window: 9,
         })
     }
 
@@ -183,7 +184,7 @@ fn a_task_has_one_backup_at_a_time() {
     snapshot.maps[LAST].highest = 2;
     let known = Known::all_run_for(&snapshot, secs(100), secs(1));
     assert_eq!(known.backups(&snapshot), [""; 0], "both run");
-    snapshot.maps[LAST].claimed.remove(0);
+    snapshot.maps[LAST].claimed = vec![claim(TaskId::map(7), 2, 2)].into();
     assert_eq!(known.backups(&snapshot), ["map-00007.a3 beside map-00007.a2@w.2.x"], "the first is gone, and the second is slow as well");
 }
 
@@ -193,18 +194,18 @@ fn a_backup_that_failed_or_was_lost_is_not_followed_by_another_and_one_given_bac
     let mut snapshot = near_the_end(1);
     let mut known = Known::all_run_for(&snapshot, secs(100), secs(1));
     snapshot.maps[LAST].highest = 2;
-    snapshot.maps[LAST].failed = vec![backup.clone()];
+    snapshot.maps[LAST].failed = vec![backup.clone()].into();
     assert_eq!(known.backups(&snapshot), [""; 0], "its errors count, and the first may yet do it");
-    snapshot.maps[LAST].failed.clear();
-    snapshot.maps[LAST].expired = vec![TaskFile::Held(backup.clone())];
+    snapshot.maps[LAST].failed = vec![].into();
+    snapshot.maps[LAST].expired = vec![TaskFile::Held(backup.clone())].into();
     for (ending, wanted) in [(Ending::Lost, 0), (Ending::Free, 1)] {
         known.endings.insert(backup.to_string(), ending);
         assert_eq!(known.backups(&snapshot), ["map-00007.a3 beside map-00007.a1@w.1.x"][..wanted]);
     }
     let mut second = near_the_end(1);
     second.maps[LAST] = TaskView {
-        claimed: vec![backup.clone()],
-        expired: vec![TaskFile::Held(claim(TaskId::map(7), 1, 5))],
+        claimed: vec![backup.clone()].into(),
+        expired: vec![TaskFile::Held(claim(TaskId::map(7), 1, 5))].into(),
         highest: 2,
         ..TaskView::default()
     };
@@ -243,7 +244,7 @@ fn a_paused_cancelled_or_ended_job_is_not_backed_up() {
 #[test]
 fn the_first_of_two_to_commit_wins_and_the_other_is_dropped() {
     let mut snapshot = near_the_end(1);
-    snapshot.maps[LAST].done = vec![claim(TaskId::map(7), 2, 2)];
+    snapshot.maps[LAST].done = vec![claim(TaskId::map(7), 2, 2)].into();
     let known = Known::all_run_for(&snapshot, secs(100), secs(1));
     let dropped = Action::Expire(claim(TaskId::map(7), 1, 1), crate::job::record::Ended::Dropped);
     assert_eq!(known.plan(&snapshot), [dropped, Action::PlanReduce], "and the job does not wait for it");
@@ -257,7 +258,7 @@ fn a_task_past_its_limit_is_not_backed_up_however_its_attempts_overlap() {
         let view = &mut snapshot.maps[LAST];
         let task = TaskId::map(7);
         view.failed = (1..=failed).map(|number| claim(task, number, 2)).collect();
-        view.claimed = vec![claim(task, failed + 1, 1)];
+        view.claimed = vec![claim(task, failed + 1, 1)].into();
         view.highest = failed + 1;
         let mut known = Known::all_run_for(&snapshot, secs(100), secs(30));
         known.endings =

@@ -4,12 +4,11 @@
 //! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `backup`, `apply`,
 //! `leases`, `serve`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::data::Made;
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::error::{Error, Result};
@@ -25,12 +24,16 @@ pub mod leases;
 pub mod ledger;
 pub mod plan;
 mod probes;
+mod results;
 pub mod serve;
+pub mod window;
 
 use backup::Limits;
 use leases::Watched;
 use ledger::Ledger;
 use plan::Facts;
+use results::Results;
+use window::Window;
 
 /// While something lies unclaimed in `pending/`, the directory is touched this often: one touch ends everybody's wrong listing.
 const TOUCH_PENDING: Duration = Duration::from_secs(3);
@@ -38,6 +41,13 @@ const TOUCH_PENDING: Duration = Duration::from_secs(3);
 const STUCK_RETRY: Duration = Duration::from_secs(10);
 /// `phase/` is touched this long after each new file in it, for the same reason.
 const TOUCH_PHASE: Duration = Duration::from_secs(1);
+
+/// In a job of very many tasks `done/` is listed anew after this long, whatever its stamp says; or after ten times as long as a look takes.
+const FULL_LOOK_PERIOD: Duration = Duration::from_secs(5);
+/// The rest between two rounds while the window is filled.
+const REST_WHILE_FILLED: Duration = Duration::from_millis(40);
+/// Done records read after one look.
+const READ_AHEAD: usize = 1 << 15;
 
 /// One coordinator of one job.
 pub struct Coordinator {
@@ -48,11 +58,26 @@ pub struct Coordinator {
     shape: Shape,
     log: Log,
     ledger: Ledger,
-    results: HashMap<ClaimName, (Made, u64)>,
+    results: Results,
     hollow: BTreeSet<ClaimName>,
     stuck: BTreeMap<ClaimName, Duration>,
     pending_touched: Duration,
     phase_changed: Option<Duration>,
+    window: usize,
+    /// What was seen last, if it was handed back.
+    kept: Option<Snapshot>,
+    full_look: FullLook,
+}
+
+/// The last look at everything, `done/` included.
+#[derive(Default)]
+struct FullLook {
+    at: Duration,
+    took: Duration,
+    /// That of `done/` before it was listed.
+    stamp: Option<i128>,
+    /// There may be done records in it that were not read.
+    is_news: bool,
 }
 
 /// What one tick saw and did.
@@ -64,6 +89,8 @@ pub struct Tick {
     pub done: usize,
     /// The job has ended and nothing is left to clear up.
     pub ended: bool,
+    /// How long it took to look and plan.
+    pub looked: Duration,
 }
 
 impl Coordinator {
@@ -80,11 +107,26 @@ impl Coordinator {
             shape,
             log,
             ledger,
-            results: HashMap::new(),
+            results: Results::default(),
             hollow: BTreeSet::new(),
             stuck: BTreeMap::new(),
             phase_changed: None,
+            window: window::LEAST,
+            kept: None,
+            full_look: FullLook::default(),
         }
+    }
+
+    /// The same, that issues no more than `least` tasks at once in a small job; for tests.
+    #[must_use]
+    pub fn with_window(mut self, least: usize) -> Coordinator {
+        self.window = least;
+        self
+    }
+
+    /// Takes a tick's snapshot back, so that the next look need not be at everything.
+    pub fn keep(&mut self, snapshot: Snapshot) {
+        self.kept = Some(snapshot).filter(|snapshot| Window::of(snapshot, self.window).binds());
     }
 
     /// One round: look, plan, do. `watched` is what is known of claims beside their names.
@@ -98,12 +140,15 @@ impl Coordinator {
 
     fn round(&mut self, watched: &Watched) -> Result<Tick> {
         self.touch_when_due()?;
-        let mut snapshot = self.look(Belief::Glance)?;
+        let begun = self.disk.now();
+        let mut snapshot = self.glance()?;
         let mut actions = self.plan(&snapshot, watched)?;
         if actions.iter().any(plan::Action::rests_on_absence) {
+            drop(snapshot); // Two of a million tasks would be too many.
             snapshot = self.look(Belief::Sure)?;
             actions = self.plan(&snapshot, watched)?;
         }
+        let looked = self.disk.now().saturating_sub(begun);
         let ended = actions.is_empty() && snapshot.phases.end;
         // A claim that hung a moment ago would hang again: nothing to be done now, or the rounds would follow each other without rest.
         actions.retain(|action| !self.is_stuck_for_now(action));
@@ -117,7 +162,50 @@ impl Coordinator {
             done += 1;
         }
         self.touch_pending(&snapshot)?;
-        Ok(Tick { snapshot, done, ended })
+        self.read_ahead(&snapshot)?;
+        Ok(Tick { snapshot, done, ended, looked })
+    }
+
+    /// A look at everything but `done/`, where that is enough for now: while enough tasks wait to be claimed, or nothing was done since.
+    fn glance(&mut self) -> Result<Snapshot> {
+        let FullLook { at, took, stamp, .. } = self.full_look;
+        let is_recent = self.disk.now().saturating_sub(at) < FULL_LOOK_PERIOD.max(took * 10);
+        if let Some(kept) = self.kept.take().filter(|_| is_recent) {
+            let snapshot = kept.again_without_done(&*self.disk).map_err(|error| self.unreadable(error))?;
+            if Window::of(&snapshot, self.window).is_filled(&snapshot) || stamp.is_some() && self.stamp_of_done() == stamp {
+                self.ledger.read(&*self.disk, &self.root, &snapshot)?;
+                return Ok(snapshot);
+            }
+        }
+        self.look(Belief::Glance)
+    }
+
+    fn stamp_of_done(&self) -> Option<i128> {
+        self.disk.look(layout::State::Done.dir()).ok().map(|look| look.stamp)
+    }
+
+    /// Reads done records while workers are at work, which would all be to be read when the last has ended.
+    fn read_ahead(&mut self, snapshot: &Snapshot) -> Result<()> {
+        if !std::mem::take(&mut self.full_look.is_news) || snapshot.phases.end || !Window::of(snapshot, self.window).binds() {
+            return Ok(());
+        }
+        let mut left = READ_AHEAD;
+        for claim in snapshot.maps.iter().filter_map(|view| view.done.first()) {
+            if left == 0 {
+                self.full_look.is_news = true;
+                break;
+            }
+            if !self.results.has(claim) && !self.hollow.contains(claim) {
+                self.result(claim)?;
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// While enough tasks wait to be claimed, thousands a second may end, and none of them need be seen at once.
+    fn rest_min(&self, snapshot: &Snapshot) -> Duration {
+        if Window::of(snapshot, self.window).is_filled(snapshot) { REST_WHILE_FILLED } else { Duration::ZERO }
     }
 
     fn is_stuck_for_now(&self, action: &plan::Action) -> bool {
@@ -131,7 +219,11 @@ impl Coordinator {
     }
 
     fn look(&mut self, belief: Belief) -> Result<Snapshot> {
+        let at = self.disk.now();
+        let is_large = (self.shape.maps as usize).saturating_add(self.shape.reduces as usize) > self.window;
+        let stamp = if is_large { self.stamp_of_done() } else { None };
         let snapshot = Snapshot::take(&*self.disk, self.shape, belief).map_err(|error| self.unreadable(error))?;
+        self.full_look = FullLook { at, took: self.disk.now().saturating_sub(at), stamp, is_news: is_large };
         self.ledger.read(&*self.disk, &self.root, &snapshot)?;
         Ok(snapshot)
     }
@@ -149,6 +241,7 @@ impl Coordinator {
             limits,
             max_errors: self.spec.ask.max_errors,
             max_lost: self.spec.ask.max_lost,
+            window: self.window,
         };
         Ok(plan::plan(snapshot, &facts))
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::backup::{self, Limits};
+use super::window::Window;
 use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
 use crate::job::record::Ended;
 use crate::job::snapshot::{Snapshot, TaskView};
@@ -32,6 +33,8 @@ pub struct Facts<'a> {
     pub max_errors: u32,
     /// Lost leases and retracts of a task before the job fails.
     pub max_lost: u32,
+    /// How many unclaimed tasks there are to be at once, at least.
+    pub window: usize,
 }
 
 /// How an attempt in `failed/` or `expired/` ended.
@@ -103,6 +106,7 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
     let mut actions: Vec<Action> = retracted.iter().cloned().map(Action::Retract).collect();
     let is_done = |view: &TaskView| view.done.iter().any(|claim| !retracted.contains(claim));
     let maps_done = snapshot.maps.iter().all(is_done);
+    let mut room = Window::of(snapshot, facts.window).room(snapshot);
     for (task, view) in snapshot.tasks() {
         if is_done(view) {
             drop_copies(task, view, &mut actions);
@@ -119,7 +123,12 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
             match verdict(task, view, facts) {
                 Some(failure) => return vec![failure],
                 None if snapshot.pause => {}
-                None => actions.push(Action::Issue(task.attempt(view.highest + 1))),
+                // What was tried before has waited long enough.
+                None if view.highest == 0 && room == 0 => {}
+                None => {
+                    room = room.saturating_sub(usize::from(view.highest == 0));
+                    actions.push(Action::Issue(task.attempt(view.highest + 1)));
+                }
             }
         }
     }
@@ -155,13 +164,13 @@ fn drop_copies(task: TaskId, view: &TaskView, actions: &mut Vec<Action>) {
 
 /// Results that are to be taken back: hollow ones, and those that a *damaged* report names.
 fn to_retract(snapshot: &Snapshot, facts: &Facts<'_>) -> BTreeSet<ClaimName> {
-    let done: HashSet<&ClaimName> = snapshot.tasks().flat_map(|(_, view)| &view.done).collect();
+    let is_done = |claim: &ClaimName| snapshot.task(claim.attempt.task).is_some_and(|view| view.done.contains(claim));
     let reports = snapshot.reduces.iter().flat_map(|view| &view.failed);
     let named = reports.filter_map(|claim| match facts.endings.get(&claim.to_string()) {
         Some(Ending::Damaged(names)) => Some(names),
         Some(Ending::Error(_) | Ending::Lost | Ending::Skipped | Ending::Free) | None => None,
     });
-    named.flatten().chain(facts.hollow).filter(|claim| done.contains(claim)).cloned().collect()
+    named.flatten().chain(facts.hollow).filter(|claim| is_done(claim)).cloned().collect()
 }
 
 /// In none of `pending`, `claimed` and `done`, where a claim that hangs is not believed to be. (What is just being taken back or retracted is

@@ -193,8 +193,8 @@ fn lead(
             worker_seen = coordinator.disk.now() + Duration::from_secs(25);
         }
         // A round costs as much as the job has tasks, and every commit is an event: rest in proportion, or looking would be all that is done.
-        let took = coordinator.disk.now().saturating_sub(begun);
-        std::thread::sleep((took * REST_PER_ROUND).min(REST_MAX));
+        std::thread::sleep((tick.looked * REST_PER_ROUND).min(REST_MAX).max(coordinator.rest_min(&tick.snapshot)));
+        coordinator.keep(tick.snapshot);
         if tick.done > 0 {
             backoff.reset();
             continue;

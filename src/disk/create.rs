@@ -6,7 +6,7 @@
 use std::io;
 
 use super::rename::is_gone;
-use super::{Created, Disk, Flush};
+use super::{Created, Disk, Flush, Hold};
 
 /// Creates `path` with `bytes`, once: whoever comes second gets [`Created::Before`] and changes nothing.
 pub fn create_once(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<Created> {
@@ -15,6 +15,35 @@ pub fn create_once(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<Crea
     // The temporary name has served; that it may stay behind after a crash harms nobody (names with a dot are never listed).
     let _ = disk.remove(&draft);
     created
+}
+
+/// A file that is too long to be held in memory, on its way to [`create_once`]: written part by part under a temporary name.
+pub struct Growing {
+    draft: String,
+    hold: Box<dyn Hold>,
+}
+
+impl Growing {
+    /// Begins one in `dir`.
+    pub fn begin(disk: &dyn Disk, dir: &str) -> io::Result<Growing> {
+        let draft = disk.draft(dir, b"", Flush::OnNetwork)?;
+        let hold = disk.open(&draft)?;
+        Ok(Growing { draft, hold })
+    }
+
+    /// Adds a part. (One that fails leaves the temporary file behind, as a crash does.)
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hold.append(bytes)
+    }
+
+    /// Gives it its name, once.
+    pub fn create_once(mut self, disk: &dyn Disk, path: &str) -> io::Result<Created> {
+        self.hold.flush(Flush::Always)?;
+        drop(self.hold);
+        let created = link_once(disk, &self.draft, path);
+        let _ = disk.remove(&self.draft);
+        created
+    }
 }
 
 /// Makes `to` a second name of `from`, unless something else bears it.

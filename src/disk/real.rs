@@ -15,7 +15,7 @@
 //! refused, not followed, and so are pipes and devices, without waiting for their other end.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -153,14 +153,13 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
-        let file = open_plain(&self.path(path), OpenOptions::new().append(true))?;
-        let meta = file.metadata()?;
+        let (file, meta) = open_described(&self.path(path), OpenOptions::new().append(true))?;
         Ok(Box::new(RealHold { file, inode: (meta.dev(), meta.ino()), mount: self.mount }))
     }
 
     fn slate(&self, path: &str, bytes: &[u8]) -> io::Result<Box<dyn Slate>> {
-        let file = open_plain(&self.path(path), OpenOptions::new().write(true))?;
-        let end = file.metadata()?.len();
+        let (file, meta) = open_described(&self.path(path), OpenOptions::new().write(true))?;
+        let end = meta.len();
         let left = PAGE_BYTES - end % PAGE_BYTES;
         let filler = if bytes.len() as u64 > left { left } else { 0 };
         file.write_all_at(&[&vec![b'\n'; filler as usize], bytes].concat(), end)?;
@@ -213,10 +212,26 @@ impl Disk for RealDisk {
     }
 
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let file = open_plain(&self.path(path), OpenOptions::new().read(true))?;
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that is too long, whatever its length was said to be.
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        let (mut file, meta) = open_described(&self.path(path), OpenOptions::new().read(true))?;
+        // One byte more than there should be tells the end in the same call (std would ask for 32 bytes first, then twice as many).
+        let mut bytes = vec![0; usize::try_from(meta.len()).unwrap_or(usize::MAX).min(FIRST_READ_MAX) + 1];
+        let mut filled = 0;
+        let ended = loop {
+            match file.read(&mut bytes[filled..]) {
+                Ok(0) => break filled < bytes.len(),
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if filled as u64 == meta.len() || filled == bytes.len() {
+                break filled < bytes.len();
+            }
+        };
+        bytes.truncate(filled);
+        if !ended {
+            // One byte more than allowed tells a file that is too long, whatever its length was said to be.
+            file.take(limit.saturating_add(1).saturating_sub(filled as u64)).read_to_end(&mut bytes)?;
+        }
         if bytes.len() as u64 > limit {
             return Err(too_long(limit));
         }
@@ -298,8 +313,16 @@ pub fn create_draft(dir: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(&name).rand_bytes(0).make_in(dir, create)
 }
 
+/// Most bytes read in one call where the length said to be there is not believed yet.
+const FIRST_READ_MAX: usize = 1 << 20;
+
 /// Opens a plain file: no link is followed, and a pipe under the name is refused where it would wait for its other end.
 pub(crate) fn open_plain(path: &Path, how: &OpenOptions) -> io::Result<File> {
+    open_described(path, how).map(|(file, _)| file)
+}
+
+/// The same with what is known of it.
+fn open_described(path: &Path, how: &OpenOptions) -> io::Result<(File, Metadata)> {
     let open = |flags| how.clone().custom_flags(bits(flags)).open(path);
     let file = match open(OFlags::NOFOLLOW | OFlags::NONBLOCK) {
         // The file is leased to a client of a server on this very machine: then it is a plain file, and worth the wait.
@@ -308,10 +331,8 @@ pub(crate) fn open_plain(path: &Path, how: &OpenOptions) -> io::Result<File> {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => return Err(no_plain_file()),
         opened => opened?,
     };
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(no_plain_file()),
-    }
+    let meta = file.metadata()?;
+    if meta.is_file() { Ok((file, meta)) } else { Err(no_plain_file()) }
 }
 
 fn no_plain_file() -> io::Error {

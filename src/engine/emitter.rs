@@ -65,18 +65,22 @@ impl<'a, A: App> Emitter<'a, A> {
         self.fault.take()
     }
 
-    /// Writes everything into one run, described, and its counters.
-    pub(super) fn finish(mut self) -> Result<(FileSum, Counters), Failure> {
+    /// Writes everything into one run, described, and its counters. Where nothing was emitted, no run is written.
+    pub(super) fn finish(mut self) -> Result<(Option<FileSum>, Counters), Failure> {
         guarded(|| self.flush())?;
         let n_spilled = self.spilled.as_ref().map_or(0, RunWriter::sections);
         guarded(|| self.spill())?;
+        if self.n_pairs == 0 && self.spilled.is_none() {
+            counters::add_all(&mut self.counters, &[(counters::PAIRS_OUT, 0), (counters::PAIRS_SHUFFLED, 0)]);
+            return Ok((None, self.counters));
+        }
         let (run, passes) = self.merge_where_it_pays()?;
         let target = self.work.shuffle_dir.join(format!("{}.run", self.work.name));
         let (file, n_shuffled) = run.finish(&target, if self.work.sync { Flush::ToDisk } else { Flush::ToCache })?;
         let mut counters = self.counters;
         counters::add_all(&mut counters, &[(counters::PAIRS_OUT, self.n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled)]);
         counters::add_some(&mut counters, &[(counters::SPILLS, u64::from(n_spilled)), (counters::MERGE_PASSES, passes)]);
-        Ok((file, counters))
+        Ok((Some(file), counters))
     }
 
     /// What was spilled as the run to publish, and the merge passes before the last. Sections are left to the reduces' merge unless they are many or combining makes

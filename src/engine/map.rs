@@ -1,7 +1,7 @@
 //! One map attempt: split -> records -> the app -> pairs by partition (combined where the app can) -> shuffle data.
 //!
-//! Contract: every partition gets its part, also an empty one; all files are complete and described when the call returns, and none counts before the
-//! caller says so in the attempt's result. A deterministic app's shuffle files are the same bytes on every machine.
+//! Contract: every partition gets its part, also an empty one, except that nothing emitted makes no run at all; all files are complete and described when the call
+//! returns, and none counts before the caller says so in the attempt's result. A deterministic app's shuffle files are the same bytes on every machine.
 //!
 //! As a run (see [`run`](super::run)) the pairs are sorted, within the memory budget. In the readable form they lie in the order of emission, combined ones in that of
 //! their keys, and all pairs of one attempt are held in memory until its split is read.
@@ -40,10 +40,11 @@ fn run_to_run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     })?;
     let skipped = care::skipped(work.care);
     let (file, mut counters) = emitter.finish()?;
+    let shuffle_bytes = file.as_ref().map_or(0, |file| file.len);
     counters::add_read(&mut counters, tally);
     counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
-    counters::add(&mut counters, counters::SHUFFLE_BYTES, file.len);
-    Ok(Made { files: vec![file], counters, skipped })
+    counters::add(&mut counters, counters::SHUFFLE_BYTES, shuffle_bytes);
+    Ok(Made { files: file.into_iter().collect(), counters, skipped })
 }
 
 fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
@@ -77,7 +78,8 @@ fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
 
 /// A line may take the memory budget, and what a slot may take beside it for reading.
 fn reader<'a>(unit: Unit, work: &MapWork<'a>) -> Reader<'a> {
-    Reader::new(work.base, unit, work.control).with_line_bytes_max(work.budget.memory.max(16 << 20)).with_care(work.care)
+    let reader = Reader::new(work.base, unit, work.control).with_block_bytes_for(work.split);
+    reader.with_line_bytes_max(work.budget.memory.max(16 << 20)).with_care(work.care)
 }
 
 /// An app's message with the place of the record it was about.

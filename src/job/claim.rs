@@ -41,7 +41,7 @@ pub enum Tried {
 /// What the descriptor's lock is to a claim. It proves nothing in any case: the rename decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manners {
-    /// None is taken: over a network it costs three calls, and it saves some only where workers meet.
+    /// None is taken: it costs three calls, and saves some only where workers meet.
     Direct,
     /// A locked descriptor is left to whoever locked it: fewer races.
     Polite,

@@ -6,6 +6,7 @@
 
 pub mod claim;
 pub mod end;
+pub mod few;
 pub mod layout;
 pub mod log;
 pub mod outputs;

@@ -49,10 +49,16 @@ pub struct Head {
     pub asked: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct MapLine {
     task: u32,
     split: Split,
+}
+
+#[derive(Serialize)]
+struct MapLineOf<'a> {
+    task: u32,
+    split: &'a Split,
 }
 
 /// What the plan of reduce says of one map task: the attempt that counts and the files it made.
@@ -71,15 +77,14 @@ pub fn create_map(disk: &dyn Disk, root: &Path, job: &str, splits: &[Split], ran
     let maps = u32::try_from(splits.len()).ok().filter(|maps| *maps <= MAPS_MAX);
     let too_many = || Error::new(ErrorKind::Input, format!("cannot plan more than {MAPS_MAX} map tasks;")).advise("raise --split-size");
     let maps = maps.ok_or_else(too_many)?;
-    let lines = splits.iter().zip(0..).map(|(split, task)| serde_json::to_vec(&MapLine { task, split: split.clone() }));
+    let lines = splits.iter().zip(0..).map(|(split, task)| serde_json::to_vec(&MapLineOf { task, split }));
     let asked = asked(disk, root)?;
     create_plan(disk, root, PHASE_MAP, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges, asked }, lines)
 }
 
-/// Writes the reduce plan, once.
-pub fn create_reduce(disk: &dyn Disk, root: &Path, job: &str, counted: &[Counted]) -> Result<Created> {
-    let maps = u32::try_from(counted.len()).expect("as many as the map plan has");
-    let lines = counted.iter().map(serde_json::to_vec);
+/// Writes the reduce plan of `maps` map tasks, once. Memory: a part of it.
+pub fn create_reduce(disk: &dyn Disk, root: &Path, job: &str, maps: u32, counted: impl Iterator<Item = Counted>) -> Result<Created> {
+    let lines = counted.map(|counted| serde_json::to_vec(&counted));
     create_plan(
         disk,
         root,
@@ -98,11 +103,25 @@ fn create_plan(
 ) -> Result<Created> {
     let mut bytes = seal::sealed(serde_json::to_vec(head).expect("a head has string keys only"));
     bytes.push(b'\n');
+    let fail = |error| Error::io("cannot create", root.join(path), error);
+    let mut begun = None;
     for line in lines {
         bytes.extend_from_slice(&seal::sealed(line.expect("a plan's line has string keys only")));
         bytes.push(b'\n');
+        if bytes.len() >= STREAM_BYTES {
+            let draft: &mut create::Growing = match &mut begun {
+                Some(draft) => draft,
+                None => begun.insert(create::Growing::begin(disk, create::dir_of(path)).map_err(fail)?),
+            };
+            draft.append(&bytes).map_err(fail)?;
+            bytes.clear();
+        }
     }
-    create::create_once(disk, path, &bytes).map_err(|error| Error::io("cannot create", root.join(path), error))
+    let created = match begun {
+        None => create::create_once(disk, path, &bytes),
+        Some(mut draft) => draft.append(&bytes).and_then(|()| draft.create_once(disk, path)),
+    };
+    created.map_err(fail)
 }
 
 /// The checksum of `job.json` as it is now; `None` if there is none.
@@ -126,6 +145,8 @@ pub struct Plan<'a> {
 #[derive(Default)]
 pub struct Read {
     head: Option<Head>,
+    /// Where the line behind the one found last begins: the next task is mostly the next one.
+    next: u64,
     len: u64,
     blocks: HashMap<u64, Vec<u8>>,
 }
@@ -173,7 +194,7 @@ impl<'a> Plan<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("cannot open", full, error)),
         };
-        let mut plan = Plan { disk, path, full, read: Read { head: None, len, blocks: HashMap::new() } };
+        let mut plan = Plan { disk, path, full, read: Read { len, ..Read::default() } };
         let (line, _) = plan.line_at(0)?;
         let head: Head = plan.understand(&line)?;
         if head.format > super::spec::FORMAT {
@@ -200,18 +221,32 @@ impl<'a> Plan<'a> {
     pub fn split(&mut self, task: u32) -> Result<Split> {
         // Invariant: the line sought lies in low..high, and both are beginnings of lines (or the end).
         let (mut low, mut high) = (self.line_at(0)?.1, self.read.len);
+        if self.read.next > 0 && self.read.next < high {
+            let (line, next) = self.line_at(self.read.next)?;
+            let found: MapLine = self.parse(&line)?;
+            match found.task.cmp(&task) {
+                std::cmp::Ordering::Equal => return Ok(self.found(found, next)),
+                std::cmp::Ordering::Less => low = next,
+                std::cmp::Ordering::Greater => high = self.read.next,
+            }
+        }
         while low < high {
             let start = self.line_around(low + (high - low) / 2)?.max(low);
             let (line, next) = self.line_at(start)?;
             let found: MapLine = self.parse(&line)?;
             match found.task.cmp(&task) {
-                std::cmp::Ordering::Equal => return Ok(found.split),
+                std::cmp::Ordering::Equal => return Ok(self.found(found, next)),
                 std::cmp::Ordering::Less => low = next,
                 std::cmp::Ordering::Greater => high = start,
             }
         }
         let error = Error::new(ErrorKind::Damaged, format!("cannot find task {task} in")).on(&self.full);
         Err(error.advise("the plan was edited; submit the job anew"))
+    }
+
+    fn found(&mut self, line: MapLine, next: u64) -> Split {
+        self.read.next = next;
+        line.split
     }
 
     /// Every line after the first, in order; of those beyond what the first line promises only one, which is enough to see that they are too many.
@@ -357,7 +392,7 @@ mod tests {
 
     #[test]
     fn every_task_finds_its_own_split_in_a_large_and_in_a_small_plan() {
-        for n_tasks in [0, 1, 2, 3, 2000] {
+        for n_tasks in [0, 1, 2, 3, 2000, 9000] {
             let dir = tempfile::tempdir().expect("a directory");
             let disk = RealDisk::at(dir.path());
             disk.make_dir("phase").expect("a folder");
@@ -368,6 +403,10 @@ mod tests {
             assert_eq!((plan.head().maps as usize, &plan.head().ranges), (n_tasks, &ranges));
             for (task, split) in (0..).zip(&splits) {
                 assert_eq!(plan.split(task).expect("found"), *split, "task {task} of {n_tasks}");
+            }
+            for task in (0..n_tasks).map(|n| n * 7919 % n_tasks) {
+                let found = plan.split(u32::try_from(task).expect("few")).expect("found");
+                assert_eq!(found, splits[task], "task {task} of {n_tasks}, from wherever the last one was");
             }
             assert!(plan.split(n_tasks as u32).is_err(), "no task beyond the last");
             assert_eq!(plan.splits().expect("all"), splits);

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use super::few::Few;
 use super::layout::{self, State};
 use crate::disk::{Disk, Entry, fresh};
-use crate::ids::{ClaimName, Phase, TaskFile, TaskId, WorkerName};
+use crate::ids::{ClaimName, Names, Phase, TaskFile, TaskId, WorkerName};
 
 /// How far a snapshot can be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,15 +26,15 @@ pub enum Belief {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskView {
     /// Attempt numbers that may be claimed.
-    pub pending: Vec<u32>,
+    pub pending: Few<u32>,
     /// Being worked on.
-    pub claimed: Vec<ClaimName>,
+    pub claimed: Few<ClaimName>,
     /// Committed.
-    pub done: Vec<ClaimName>,
+    pub done: Few<ClaimName>,
     /// Reported errors.
-    pub failed: Vec<ClaimName>,
+    pub failed: Few<ClaimName>,
     /// Ended without result or error.
-    pub expired: Vec<TaskFile>,
+    pub expired: Few<TaskFile>,
     /// The highest attempt number in any of the five.
     pub highest: u32,
 }
@@ -101,31 +102,61 @@ impl Snapshot {
             cancel: false,
             foreign: Vec::new(),
         };
+        snapshot.list(disk, &State::FORWARD)?;
+        Ok(snapshot)
+    }
+
+    /// A glance that believes what was seen in `done/`, by far the largest directory, before: as a client's stale listing of it would.
+    pub fn again_without_done(mut self, disk: &dyn Disk) -> io::Result<Snapshot> {
+        for view in self.maps.iter_mut().chain(&mut self.reduces) {
+            let done = std::mem::take(&mut view.done);
+            let highest = done.iter().map(|claim| claim.attempt.number).max().unwrap_or(0);
+            *view = TaskView { done, highest, ..TaskView::default() };
+        }
+        let Snapshot { maps, reduces, .. } = self;
+        let mut snapshot = Snapshot {
+            taken: disk.now(),
+            belief: Belief::Glance,
+            maps,
+            reduces,
+            workers: BTreeSet::new(),
+            phases: Phases::default(),
+            pause: false,
+            cancel: false,
+            foreign: Vec::new(),
+        };
+        snapshot.list(disk, &[State::Pending, State::Claimed, State::Failed, State::Expired])?;
+        Ok(snapshot)
+    }
+
+    fn list(&mut self, disk: &dyn Disk, states: &[State]) -> io::Result<()> {
+        let belief = self.belief;
         for entry in list(disk, ".", belief)? {
             match entry.name.as_str() {
-                layout::PAUSE => snapshot.pause = true,
-                layout::CANCEL => snapshot.cancel = true,
+                layout::PAUSE => self.pause = true,
+                layout::CANCEL => self.cancel = true,
                 _ => {}
             }
         }
-        for state in State::FORWARD {
+        let mut names = Names::default();
+        for state in states {
             for entry in list(disk, state.dir(), belief)? {
-                if !snapshot.enter(state, &entry) {
-                    snapshot.foreign.push(format!("{}/{}", state.dir(), entry.name));
+                if !self.enter(*state, &entry, &mut names) {
+                    self.foreign.push(format!("{}/{}", state.dir(), entry.name));
                 }
             }
         }
         for entry in list(disk, layout::WORKERS, belief)? {
             match entry.name.parse() {
-                Ok(name) if entry.is_file => _ = snapshot.workers.insert(name),
-                _ => snapshot.foreign.push(format!("{}/{}", layout::WORKERS, entry.name)),
+                Ok(name) if entry.is_file => _ = self.workers.insert(name),
+                _ => self.foreign.push(format!("{}/{}", layout::WORKERS, entry.name)),
             }
         }
         for entry in list(disk, layout::PHASE, belief)? {
-            snapshot.enter_phase(&entry);
+            self.enter_phase(&entry);
         }
-        snapshot.sort();
-        Ok(snapshot)
+        self.sort();
+        Ok(())
     }
 
     /// Every task in order, maps first.
@@ -147,8 +178,8 @@ impl Snapshot {
         self.of(task.phase).get(task.number as usize)
     }
 
-    fn enter(&mut self, state: State, entry: &Entry) -> bool {
-        let Ok(file) = entry.name.parse::<TaskFile>() else { return false };
+    fn enter(&mut self, state: State, entry: &Entry, names: &mut Names) -> bool {
+        let Ok(file) = names.parse(&entry.name) else { return false };
         let task = file.attempt().task;
         let views = match task.phase {
             Phase::Map => &mut self.maps,

@@ -28,18 +28,23 @@ pub fn ranges(read: Option<&Read>) -> Option<RangeTable> {
     read?.head()?.ranges.clone()
 }
 
-/// What a reduce task reads of every map task, in the order of the map tasks: the counting attempt and its file for `partition`.
+/// What a reduce task reads of every map task that emitted anything, in the order of the map tasks: the counting attempt and its file for `partition`.
 pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Vec<(String, FileSum)>> {
     let plan = found(disk, root, "reduce", Plan::reduce)?;
-    let mut inputs = Vec::with_capacity(plan.head().maps as usize);
+    let (mut inputs, mut found) = (Vec::new(), 0);
     plan.for_each_counted(|counted| {
         let task = TaskId::map(counted.task);
+        if counted.files.is_empty() {
+            found += u32::from(counted.attempt.parse().is_ok_and(|claim: ClaimName| claim.attempt.task == task));
+            return;
+        }
         // What is no name of such an attempt is nobody's, and is missed below.
         let is_own = counted.attempt.parse().is_ok_and(|claim: ClaimName| claim.attempt.task == task);
         let file = file_of(counted.files, partition).filter(|file| is_own && record::is_file_of(&counted.attempt, &file.name));
+        found += u32::from(file.is_some());
         inputs.extend(file.map(|file| (counted.attempt, file)));
     })?;
-    if inputs.len() != plan.head().maps as usize {
+    if found != plan.head().maps {
         let error = Error::new(ErrorKind::Damaged, "cannot find every map task's file in the reduce plan of").on(root);
         return Err(error.advise("it was edited or the disk damaged it; submit the job anew"));
     }
@@ -47,12 +52,12 @@ pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Ve
 }
 
 /// Replaces those of `damaged` that have been retracted since the plan was made by the first of their task in a fresh listing of `done/`.
-/// Returns how many were replaced; the others are damaged where they stand, or not made anew yet.
+/// Returns how many were replaced; the others are damaged where they stand, or not made anew yet. Where the other attempt emitted nothing, nothing takes its place.
 pub fn replace_retracted(
     disk: &dyn Disk,
     root: &Path,
     partition: u32,
-    inputs: &mut [(String, FileSum)],
+    inputs: &mut Vec<(String, FileSum)>,
     damaged: &[String],
 ) -> Result<usize> {
     let fail = |error| Error::io("cannot list", root.join(State::Done.dir()), error);
@@ -64,21 +69,26 @@ pub fn replace_retracted(
         .filter(|claim: &ClaimName| claim.attempt.task.phase == Phase::Map)
         .collect();
     done.sort_unstable();
-    let mut replaced = 0;
+    let (mut replaced, mut emptied) = (0, Vec::new());
     for (attempt, file) in inputs.iter_mut().filter(|(attempt, _)| damaged.contains(attempt)) {
         let Ok(planned) = attempt.parse::<ClaimName>() else { continue };
         if done.binary_search(&planned).is_ok() {
             continue;
         }
         for claim in done.iter().filter(|claim| claim.attempt.task == planned.attempt.task) {
-            let record = outputs::done_record(disk, claim).map_err(fail)?;
-            if let Some(other) = record.and_then(|(made, _)| file_of(made.files, partition)) {
+            let Some((made, _)) = outputs::done_record(disk, claim).map_err(fail)? else { continue };
+            if made.files.is_empty() {
+                emptied.push(attempt.clone());
+            } else if let Some(other) = file_of(made.files, partition) {
                 (*attempt, *file) = (claim.to_string(), other);
-                replaced += 1;
-                break;
+            } else {
+                continue;
             }
+            replaced += 1;
+            break;
         }
     }
+    inputs.retain(|(attempt, _)| !emptied.contains(attempt));
     Ok(replaced)
 }
 
@@ -113,6 +123,10 @@ fn no_plan(root: &Path, phase: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Made;
+    use crate::disk::real::RealDisk;
+    use crate::job::plan::{self, Counted};
+    use crate::job::record::{Event, Line};
 
     #[test]
     fn a_partition_is_in_the_one_run_or_in_the_file_of_its_number() {
@@ -122,5 +136,49 @@ mod tests {
         assert_eq!(found(&["m-00000.json", "m-00001.json"], 1), Some("m-00001.json".to_owned()));
         assert_eq!(found(&["m-00000.json"], 1), None, "a file that was never named");
         assert_eq!(found(&[], 0), None);
+    }
+
+    /// What `done/` holds of map task 1: an attempt that made these files.
+    fn job_with(files: &[FileSum]) -> (tempfile::TempDir, RealDisk) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = RealDisk::at(dir.path());
+        ["done", "phase"].iter().for_each(|folder| disk.make_dir(folder).expect("a folder"));
+        let name = "map-00001.a2@n.2.y";
+        let made = Made { files: files.to_vec(), ..Made::default() };
+        let line = Line::new(name, Event::Result { made, elapsed_ms: 0 });
+        std::fs::write(dir.path().join("done").join(name), line.to_bytes()).expect("written");
+        (dir, disk)
+    }
+
+    fn run_of(attempt: &str) -> FileSum {
+        FileSum { name: format!("{attempt}.run"), len: 1, crc32: 2, sections: 1 }
+    }
+
+    #[test]
+    fn a_map_task_that_emitted_nothing_counts_and_is_not_read() {
+        let (dir, disk) = job_with(&[]);
+        let (full, empty) = ("map-00000.a1@n.1.x".to_owned(), "map-00001.a2@n.2.y".to_owned());
+        let counted = [
+            Counted { task: 0, attempt: full.clone(), files: vec![run_of(&full)] },
+            Counted { task: 1, attempt: empty.clone(), files: Vec::new() },
+        ];
+        let _ = plan::create_reduce(&disk, dir.path(), "j", 2, counted.clone().into_iter()).expect("planned");
+        let inputs = shuffle_inputs(&disk, dir.path(), 3).expect("every task is found");
+        assert_eq!(inputs, [(full.clone(), run_of(&full))]);
+        std::fs::remove_file(dir.path().join("phase/reduce")).expect("removed");
+        let of_nobody = Counted { task: 1, attempt: "map-00007.a2@n.2.y".to_owned(), files: Vec::new() };
+        let _ = plan::create_reduce(&disk, dir.path(), "j", 2, [counted[0].clone(), of_nobody].into_iter()).expect("planned");
+        assert!(shuffle_inputs(&disk, dir.path(), 3).is_err(), "an attempt of another task is no answer");
+    }
+
+    #[test]
+    fn a_retracted_run_is_replaced_by_what_the_next_attempt_made_be_it_nothing() {
+        let (old, new) = ("map-00001.a1@n.1.x".to_owned(), "map-00001.a2@n.2.y");
+        for (files, left) in [(vec![run_of(new)], vec![(new.to_owned(), run_of(new))]), (Vec::new(), Vec::new())] {
+            let (dir, disk) = job_with(&files);
+            let mut inputs = vec![(old.clone(), run_of(&old))];
+            let replaced = replace_retracted(&disk, dir.path(), 0, &mut inputs, std::slice::from_ref(&old));
+            assert_eq!((replaced.expect("listed"), inputs), (1, left));
+        }
     }
 }

@@ -23,6 +23,7 @@ pub struct Engine {
     root: PathBuf,
     ask: Ask,
     app: Box<dyn AnyApp>,
+    budget: Budget,
     plan: Option<Read>,
     /// That of a claim whose attempt met a full disk, and is tried again.
     note: Option<(ClaimName, Noting)>,
@@ -34,7 +35,8 @@ type Noting = Rc<RefCell<Option<Note>>>;
 impl Engine {
     /// For the job `ask` at `root`, with the app it names.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, ask: Ask, app: Box<dyn AnyApp>) -> Engine {
-        Engine { disk, root, ask, app, plan: None, note: None }
+        let budget = Budget::new(ask.memory_bytes);
+        Engine { disk, root, ask, app, budget, plan: None, note: None }
     }
 
     fn run_map(&mut self, claim: &ClaimName, control: &Control, care: Option<&Care>) -> Result<Made, Failure> {
@@ -48,7 +50,7 @@ impl Engine {
             partitions: self.ask.reduces,
             ranges: ranges.as_ref(),
             form: self.ask.shuffle,
-            budget: Budget::new(self.ask.memory_bytes),
+            budget: self.budget,
             sync: self.disk.is_network(),
             context: &self.context(claim),
             control,
@@ -68,7 +70,7 @@ impl Engine {
                 shuffle_dir: &self.root.join(SHUFFLE),
                 output: self.root.join(layout::attempt_output(&self.ask.output, claim)),
                 form: self.ask.shuffle,
-                budget: Budget::new(self.ask.memory_bytes),
+                budget: self.budget,
                 context: &self.context(claim),
                 control,
                 care,

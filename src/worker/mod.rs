@@ -161,6 +161,7 @@ impl Worker {
     /// Claims and runs one attempt, or finds out that there is none.
     pub fn turn(&mut self, tasks: &mut dyn Tasks, pulse: &dyn Pulse) -> Result<Turn> {
         if pulse.is_leaving() {
+            self.log.flush();
             return Ok(Turn::Leave);
         }
         // Once a turn: every eighth look is a full one, and with two of them that may never be the one that matters.
@@ -233,6 +234,7 @@ impl Worker {
 
     /// Lists what can be claimed; where nothing can, looks whether the job was paused or has ended.
     fn look_around(&mut self, looked: bool) -> Result<Turn> {
+        self.log.flush();
         if !looked {
             self.look_at_control()?;
         }
@@ -322,7 +324,8 @@ impl Worker {
         let commit = self.end(claim, ran, pulse, &control);
         pulse.rest();
         let superseded = was_taken || commit == Commit::Superseded;
-        self.log.event(if superseded { "superseded" } else { "ended" }, &name.to_string(), "");
+        // With the line of the next claim, or as soon as there is none.
+        self.log.event_soon(if superseded { "superseded" } else { "ended" }, &name.to_string(), "");
         if !superseded {
             return Ok(Turn::Worked(name));
         }

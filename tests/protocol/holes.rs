@@ -107,6 +107,7 @@ fn attempt_numbers_go_one_above_the_highest_and_counting_would_use_a_name_twice(
         limits,
         max_errors: 4,
         max_lost: 16,
+        window: 9,
     };
     let by_counting = TaskId::map(0).attempt(u32::try_from(snapshot.maps[0].expired.len()).expect("two") + 1);
     assert_eq!(plan(&snapshot, &facts), [Action::Issue(TaskId::map(0).attempt(4))]);
@@ -397,7 +398,7 @@ fn a_plan_that_was_looked_for_too_early_is_found_all_the_same() {
     assert!(flockwork::job::plan::Plan::reduce(&worker, root()).expect("a look").is_none());
     let file = flockwork::data::FileSum { name: "map-00000.a1@w.1.x.run".to_owned(), len: 0, crc32: 0, sections: 1 };
     let counted = flockwork::job::plan::Counted { task: 0, attempt: "map-00000.a1@w.1.x".to_owned(), files: vec![file] };
-    let _ = flockwork::job::plan::create_reduce(&boss, Path::new("/job"), "bench", &[counted]).expect("plan");
+    let _ = flockwork::job::plan::create_reduce(&boss, Path::new("/job"), "bench", 1, std::iter::once(counted)).expect("plan");
     disk.inject(1, |_, op| matches!(op, Op::Look { .. }), What::Stale);
     assert_eq!(assign::shuffle_inputs(&worker, root(), 0).expect("the plan").len(), 1, "a cached absence is no error of the task");
 }
