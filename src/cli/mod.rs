@@ -21,6 +21,7 @@ mod coordinator;
 mod doctor;
 #[cfg(test)]
 mod fixture;
+mod leash;
 #[cfg(test)]
 mod look_tests;
 mod open;
@@ -86,6 +87,8 @@ enum Command {
     Apps(app_list::Args),
     #[command(hide = true)]
     Slot(slot::Args),
+    #[command(hide = true)]
+    Leash(leash::Args),
 }
 
 /// Runs the command line with these apps: the whole of a user's own program.
@@ -117,6 +120,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Doctor(args) => doctor::run(&args),
         Command::Apps(args) => app_list::run(&args, apps),
         Command::Slot(args) => return slot::run(&args, apps),
+        Command::Leash(args) => return leash::run(&args),
     };
     done.unwrap_or_else(|error| report(&error))
 }

@@ -10,6 +10,7 @@ use super::execute::Engine;
 use super::pulse::{Exit, Heart};
 use super::{Pulse, Turn, Worker};
 use crate::app::Options;
+use crate::command::leash;
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
 use crate::disk::rename::is_gone;
@@ -54,6 +55,7 @@ pub fn run(root: &Path, parent: u32, voice: Voice, apps: &[AppEntry], trust: &Tr
     if !die_with(parent) {
         return STATUS_LEFT;
     }
+    leash::arm(std::env::current_exe().unwrap_or_default(), &["leash"]);
     match work(root, voice, apps, trust) {
         Ok(status) => status,
         Err(error) if error.kind() == ErrorKind::Vanished => STATUS_VANISHED,
