@@ -1,7 +1,7 @@
 //! What a job is asked with: the options that `run`, `submit` and `sequential` share.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::data::ShuffleForm;
@@ -74,9 +74,13 @@ impl AppArgs {
     }
 }
 
+/// Whole milliseconds.
+pub(super) fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The ask of these arguments.
 pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
-    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Ask {
         app: app.app.clone(),
         options: app.options(),
@@ -98,13 +102,18 @@ pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
 
 /// The job's directory: the one named, or a new one here.
 pub(super) fn job_dir(app: &AppArgs, job: &JobArgs) -> Result<PathBuf> {
-    if let Some(dir) = &job.job {
-        return Ok(dir.clone());
+    Ok(dir_or_new(job.job.as_deref(), &app.app))
+}
+
+/// The directory `named`, or a new one here for the app.
+pub(super) fn dir_or_new(named: Option<&Path>, app: &str) -> PathBuf {
+    if let Some(dir) = named {
+        return dir.to_owned();
     }
-    let name = format!("flockwork-{}-{}", app.app, crate::units::stamp_compact());
+    let name = format!("flockwork-{app}-{}", crate::units::stamp_compact());
     let names = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}"))).map(PathBuf::from);
     let free = names.into_iter().find(|path| path.symlink_metadata().is_err());
-    Ok(free.unwrap_or_else(|| PathBuf::from(name)))
+    free.unwrap_or_else(|| PathBuf::from(name))
 }
 
 fn parse_option(text: &str) -> Result<(String, String), String> {
@@ -128,7 +137,7 @@ fn parse_memory(text: &str) -> Result<u64, String> {
     }
 }
 
-fn parse_lease(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_lease(text: &str) -> Result<Duration, String> {
     let lease = parse_time(text)?;
     if lease < Duration::from_secs(1) { Err("the smallest lease is 1s: heartbeats come five times a lease".to_owned()) } else { Ok(lease) }
 }

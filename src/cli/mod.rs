@@ -14,16 +14,19 @@ use crate::error::{Error, ErrorKind, Result};
 mod app_list;
 mod ask;
 mod cat;
+mod cat_items;
 mod chaos;
 mod clean;
 mod control;
 mod coordinator;
 mod doctor;
+mod each;
 #[cfg(test)]
 mod fixture;
 mod leash;
 #[cfg(test)]
 mod look_tests;
+mod joblog;
 mod open;
 mod progress;
 mod retry;
@@ -55,6 +58,8 @@ enum Command {
     Run(run::Args),
     /// Write the job directory and print its path; run nothing
     Submit(submit::Args),
+    /// A task farm: one command per item of a list
+    Each(Box<each::Args>),
     /// The daemon that leads a job from map to reduce to its end
     Coordinator(coordinator::Args),
     /// Work on a job with some slots, one process each
@@ -104,6 +109,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
     let done = match cli.command {
         Command::Run(args) => run::run(args, apps),
         Command::Submit(args) => submit::run(args, apps),
+        Command::Each(args) => each::run(*args),
         Command::Coordinator(args) => coordinator::run(&args, apps),
         Command::Worker(args) => worker::run(&args, apps),
         Command::Status(args) => status::run(&args),

@@ -28,7 +28,7 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let ran = app.run_sequential(&whole, args.app.reduces, &mut out);
     match ran {
         Ok(_) => out.flush().map_err(|error| Error::io("cannot write to", "stdout", error))?,
-        Err(Failure::App(text) | Failure::Record(BadRecord { why: text, .. })) => {
+        Err(Failure::App(text) | Failure::Command(text, _) | Failure::Record(BadRecord { why: text, .. })) => {
             return Err(Error::new(ErrorKind::App, format!("the app `{}` failed: {text}", args.app.app)));
         }
         Err(Failure::Input(text)) => return Err(Error::new(ErrorKind::Input, text)),

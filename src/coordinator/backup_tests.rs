@@ -72,6 +72,7 @@ impl Known {
             limits,
             max_errors: 4,
             max_lost: 16,
+            leave_out: None,
         })
     }
 

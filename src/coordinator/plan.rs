@@ -12,6 +12,9 @@ use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
 use crate::job::record::Ended;
 use crate::job::snapshot::{Snapshot, TaskView};
 
+/// Of tasks that were left out so many are told with their last errors.
+const LEFT_OUT_TOLD_MAX: usize = 10;
+
 /// What the coordinator knows beside the names: read once from files that never move again, or watched.
 pub struct Facts<'a> {
     /// How attempts in `failed/` and `expired/` ended, by file name.
@@ -32,6 +35,8 @@ pub struct Facts<'a> {
     pub max_errors: u32,
     /// Lost leases and retracts of a task before the job fails.
     pub max_lost: u32,
+    /// Tasks past their limit are left out and named at the end, and the job fails at once when they are so many; `None`: the first one fails it.
+    pub leave_out: Option<usize>,
 }
 
 /// How an attempt in `failed/` or `expired/` ended.
@@ -103,6 +108,7 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
     let mut actions: Vec<Action> = retracted.iter().cloned().map(Action::Retract).collect();
     let is_done = |view: &TaskView| view.done.iter().any(|claim| !retracted.contains(claim));
     let maps_done = snapshot.maps.iter().all(is_done);
+    let mut left_out = Vec::new();
     for (task, view) in snapshot.tasks() {
         if is_done(view) {
             drop_copies(task, view, &mut actions);
@@ -117,13 +123,19 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
         };
         if may_issue && is_nowhere(view, facts) {
             match verdict(task, view, facts) {
-                Some(failure) => return vec![failure],
+                Some(failure) if facts.leave_out.is_none() => return vec![failure],
+                Some(failure) => left_out.push(failure),
                 None if snapshot.pause => {}
                 None => actions.push(Action::Issue(task.attempt(view.highest + 1))),
             }
         }
     }
-    if maps_done && retracted.is_empty() {
+    if let Some(most) = facts.leave_out {
+        let n_done = snapshot.maps.iter().filter(|view| is_done(view)).count();
+        if left_out.len() >= most || retracted.is_empty() && n_done + left_out.len() == snapshot.maps.len() {
+            return vec![end_without_reduce(left_out, snapshot.maps.len())];
+        }
+    } else if maps_done && retracted.is_empty() {
         if !snapshot.phases.reduce {
             actions.push(Action::PlanReduce);
         } else if snapshot.reduces.iter().all(is_done) {
@@ -134,6 +146,21 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
         actions.extend(backup::backups(snapshot, facts));
     }
     actions
+}
+
+/// A job without a reduce phase ends with its last task. Where some were left out it has failed, and the attempts that count against them are blamed.
+fn end_without_reduce(left_out: Vec<Action>, tasks: usize) -> Action {
+    let (count, mut texts, mut blamed, mut first) = (left_out.len(), Vec::new(), Vec::new(), None);
+    for failure in left_out {
+        let Action::Fail { task, error, blames } = failure else { continue };
+        first.get_or_insert(task);
+        texts.extend((texts.len() < LEFT_OUT_TOLD_MAX).then_some(error));
+        blamed.extend(blames);
+    }
+    let Some(task) = first else { return Action::Finish };
+    let more = if count > texts.len() { format!("\nand {} more", count - texts.len()) } else { String::new() };
+    let error = format!("{count} of {tasks} tasks failed for good:\n{}{more}", texts.join("\n"));
+    Action::Fail { task, error, blames: blamed }
 }
 
 /// After the end: nothing stays claimable or claimed.

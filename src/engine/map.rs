@@ -43,7 +43,7 @@ fn run_to_run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     counters::add_read(&mut counters, tally);
     counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
     counters::add(&mut counters, counters::SHUFFLE_BYTES, file.len);
-    Ok(Made { files: vec![file], counters, skipped })
+    Ok(Made { files: vec![file], counters, skipped, ran: None })
 }
 
 fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
@@ -72,7 +72,7 @@ fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     let made = [(counters::PAIRS_OUT, n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled), (counters::SHUFFLE_BYTES, shuffle_bytes)];
     counters::add_all(&mut counters, &made);
     counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
-    Ok(Made { files, counters, skipped })
+    Ok(Made { files, counters, skipped, ran: None })
 }
 
 /// A line may take the memory budget, and what a slot may take beside it for reading.

@@ -101,7 +101,7 @@ fn finish(file: OutputFile, work: &ReduceWork<'_>, n_pairs: u64, n_keys: u64) ->
     let made = [(counters::PAIRS_IN, n_pairs), (counters::KEYS_IN, n_keys), (counters::OUTPUT_BYTES, described.len)];
     counters::add_all(&mut counters, &made);
     counters::add_some(&mut counters, &[(counters::KEYS_SKIPPED, skipped.len() as u64)]);
-    Ok(Made { files: vec![described], counters, skipped })
+    Ok(Made { files: vec![described], counters, skipped, ran: None })
 }
 
 /// Calls the app for one key; the caller looks first whether the values ended as they should.

@@ -4,7 +4,7 @@ use std::io;
 
 use super::Inspection;
 use crate::data::Counters;
-use crate::eyes::{is_shuffle_name, output_number};
+use crate::eyes::{is_segment_name, is_shuffle_name, output_number};
 use crate::ids::{ClaimName, TaskId};
 use crate::job::end::OutputSum;
 use crate::job::layout::{self, OUTPUT, PHASE_CLEANED, PHASE_END, SHUFFLE, State};
@@ -89,6 +89,7 @@ impl Inspection<'_> {
             match output_number(&entry.name) {
                 Some(partition) => self.check_published(&path, &entry.name, partition),
                 // What else lies in a directory that the user chose is the user's.
+                None if dir == OUTPUT && is_segment_name(&entry.name) => {}
                 None if dir == OUTPUT => self.report.note(path, "is not flockwork's; it is left alone"),
                 None => {}
             }
