@@ -119,6 +119,11 @@ pub enum Place {
     },
 }
 
+/// How many bytes these stretches have together.
+pub fn bytes_of(stretches: &[Stretch]) -> u64 {
+    stretches.iter().fold(0, |sum, stretch| sum.saturating_add(stretch.1))
+}
+
 /// A record that the app could not take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRecord {

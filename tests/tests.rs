@@ -47,6 +47,9 @@ mod planted;
 /// The commands that look at a job or steer it.
 mod commands;
 
+/// A command per item.
+mod each;
+
 /// Bad records, skipped.
 mod bad_records;
 

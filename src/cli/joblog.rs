@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::open::Job;
+use crate::data::bytes_of;
 use crate::disk::real::RealDisk;
 use crate::disk::{Flush, create};
 use crate::each::orders::Orders;
@@ -37,9 +38,9 @@ fn text(job: &Job) -> Result<Vec<u8>> {
         let Some(ran) = went.ran else { continue };
         let seq = u64::from(task) + 1;
         let command = template.fill(&items.item(task)?, seq).map_or_else(|error| error, |words| shown(&words));
-        let (start, took) = (ran.start_ms as f64 / 1000.0, (ran.end_ms - ran.start_ms) as f64 / 1000.0);
+        let (start, took) = (ran.start_ms as f64 / 1000.0, ran.end_ms.saturating_sub(ran.start_ms) as f64 / 1000.0);
         let host = went.claim.worker.host();
-        let received: u64 = ran.out.iter().map(|stretch| stretch.1).sum();
+        let received = bytes_of(&ran.out);
         // GNU parallel says 0 of one that a signal ended, too.
         let (exit, signal) = (ran.exit.unwrap_or(0), ran.signal.unwrap_or(0));
         let line = command.replace('\n', "\\n").replace('\t', "\\t");

@@ -23,10 +23,10 @@ mod doctor;
 mod each;
 #[cfg(test)]
 mod fixture;
+mod joblog;
 mod leash;
 #[cfg(test)]
 mod look_tests;
-mod joblog;
 mod open;
 mod progress;
 mod retry;

@@ -169,7 +169,10 @@ mod tests {
         let (claims, Ledger { endings, blamed, .. }) = (BTreeSet::new(), &ledger);
         let (running, limits) = (BTreeMap::new(), Limits::default());
         let (stale, stuck, hollow) = (&claims, &claims, &claims);
-        plan(&snapshot, &Facts { endings, blamed, stale, stuck, hollow, running: &running, limits, max_errors: 2, max_lost: 1, leave_out: None })
+        plan(
+            &snapshot,
+            &Facts { endings, blamed, stale, stuck, hollow, running: &running, limits, max_errors: 2, max_lost: 1, leave_out: None },
+        )
     }
 
     #[test]

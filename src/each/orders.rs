@@ -76,3 +76,45 @@ pub fn is_each(ask: &Ask) -> bool {
 pub fn sum_of(items: &Items) -> String {
     format!("{} items, {} bytes, {:08x}", items.count(), items.bytes.len(), sum::crc32(&items.bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(options: BTreeMap<String, String>) -> Ask {
+        let ask = serde_json::json!({"app": APP, "options": options, "inputs": ["-"], "reduces": 0, "split_bytes": 9, "split_lines": null,
+            "shuffle": "run", "lease_ms": 10_000, "max_errors": 1, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
+        serde_json::from_value(ask).expect("an ask")
+    }
+
+    #[test]
+    fn orders_come_back_as_they_were_given() {
+        let items = Items { bytes: b"a\nb\n".to_vec(), form: Form::Lines };
+        for (timeout, fail_fast) in [(None, None), (Some(Duration::from_millis(1500)), Some(3))] {
+            let orders = Orders { command: vec!["a b".to_owned(), "\"{}\"\n".to_owned()], form: Form::Lines, timeout, fail_fast };
+            assert_eq!(Orders::of(&ask(orders.options(&items))).expect("orders"), orders);
+        }
+        let orders = Orders { command: vec!["a".to_owned()], form: Form::Lines, timeout: None, fail_fast: None };
+        assert!(orders.options(&items)["sum"].starts_with("2 items, 4 bytes, "));
+        assert_ne!(orders.options(&items), orders.options(&Items { bytes: b"a\nc\n".to_vec(), form: Form::Lines }));
+    }
+
+    #[test]
+    fn edited_orders_are_damage_and_no_panic() {
+        let good = BTreeMap::from([("command", "[\"true\"]"), ("items", "lines"), ("timeout_ms", "1"), ("fail_fast", "1")]);
+        for (key, values) in [
+            ("command", &["", "[]", "7", "[1]"][..]),
+            ("items", &["", "words"]),
+            ("timeout_ms", &["-1", "x"]),
+            ("fail_fast", &["4294967296"]),
+        ] {
+            for value in values {
+                let mut options = good.clone();
+                options.insert(key, value);
+                let options = options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                let error = Orders::of(&ask(options)).expect_err(value);
+                assert!(error.to_string().contains(&format!("the option `{key}`")), "{error}");
+            }
+        }
+    }
+}

@@ -31,6 +31,8 @@ use crate::units::now_ms;
 
 /// What is held of a stream before it is written to the segment.
 const KEPT_BYTES: usize = 1 << 20;
+/// So much of an item is told in an error.
+const ITEM_CHARS_TOLD: usize = 60;
 /// What a shell says of a program that it does not find, and of one that it cannot run.
 const NOT_FOUND: i32 = 127;
 const NOT_RUN: i32 = 126;
@@ -128,6 +130,13 @@ fn cannot_start(error: Error, ran: Ran) -> Result<(Option<Ended>, Ran, String), 
     Ok((None, ran, error.to_string()))
 }
 
+/// An item as it is told in an error.
+fn short(item: &[u8]) -> String {
+    let text = String::from_utf8_lossy(item);
+    let short: String = text.chars().take(ITEM_CHARS_TOLD).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
 fn range_of(split: &Split) -> Option<(u64, u64)> {
     let [piece] = &split.pieces[..] else { return None };
     let is_item = piece.path == ITEMS && piece.to.checked_sub(piece.from).is_some_and(|len| len <= ITEM_BYTES_MAX as u64);
@@ -144,7 +153,7 @@ impl Tasks for Commands {
         let (ended, ran, how) = went?;
         match ended {
             Some(ended) if ended.is_good() => Ok(Made { ran: Some(Box::new(ran)), ..Made::default() }),
-            Some(_) => Err(Failure::Command(format!("`{}` {how}", words[0].to_string_lossy()), Box::new(ran))),
+            Some(_) => Err(Failure::Command(format!("`{}` for `{}` {how}", words[0].to_string_lossy(), short(&item)), Box::new(ran))),
             None => Err(Failure::Command(how, Box::new(ran))),
         }
     }
