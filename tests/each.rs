@@ -208,3 +208,33 @@ fn the_record_says_how_a_command_went() {
     assert!(number("peak_bytes") > 100_000, "{ran}");
     assert!(record.contains("\"host\""), "{record}");
 }
+
+#[test]
+fn a_lost_worker_is_no_failure_of_its_item_unless_too_many_are_lost() {
+    let farm = Farm::new();
+    // Its parent is the slot.
+    let script = "test $1 = always || test $FLOCKWORK_ATTEMPT -gt 2 || kill -9 $PPID; test $1 = always && kill -9 $PPID; echo attempt $FLOCKWORK_ATTEMPT";
+    each(&farm, &["--max-lost", "3"], script, &["a", "always"]).fails_saying(1, &["1 of 2 tasks", "map-00001 was lost 3 times"]);
+    assert_eq!(cat(&farm, &["1"]), "attempt 3\n", "without --retries");
+}
+
+#[test]
+fn so_many_run_at_a_time_as_there_are_slots() {
+    let farm = Farm::new();
+    let script = "mkdir busy || echo $1 >> both; sleep 0.05; rmdir busy; echo $$ >> ran";
+    farm.ok(&["each", "--job", "job", "--slots", "1", "--", "sh", "-c", script, "sh", "{}", ":::", "a", "b", "c", "d", "e"]);
+    assert!(!farm.has("both"));
+    assert_eq!(farm.read("ran").iter().filter(|&&byte| byte == b'\n').count(), 5);
+}
+
+#[test]
+fn quiet_says_nothing_of_a_good_end_and_json_says_it_to_programs() {
+    let farm = Farm::new();
+    let program = each(&farm, &["--json"], "echo $1", &["a", "b"]);
+    program.ends_with(0);
+    assert_eq!(program.stderr(), "");
+    let end: serde_json::Value = serde_json::from_slice(&program.stdout()).expect("JSON");
+    assert_eq!((&end["outcome"], &end["attempts"]["done"]), (&"finished".into(), &2.into()), "{end}");
+    let loud = farm.ok(&["each", "--job", "loud", "--", "echo", ":::", "a"]);
+    assert!(loud.stderr().contains("finished in") && loud.stderr().contains("flockwork cat loud"), "{}", loud.stderr());
+}

@@ -253,6 +253,16 @@ mod tests {
     }
 
     #[test]
+    fn commands_are_not_run_again_to_compare() {
+        let bench = Bench::finished();
+        let end = crate::job::end::load(&*bench.job().disk, &bench.root()).expect("read").expect("ended");
+        let mut job = bench.job();
+        job.spec.ask.app = crate::each::APP.to_owned();
+        let error = compare(&job, &end).expect_err("nothing to compare with").to_string();
+        assert!(error.contains("commands") && error.contains("--no-compare"), "{error}");
+    }
+
+    #[test]
     fn an_ended_job_has_nothing_to_break() {
         let error = check(&Bench::finished().job()).expect_err("it has ended").to_string();
         assert!(error.contains("the job has ended") && error.contains("submit another"), "{error}");
