@@ -47,6 +47,9 @@ mod planted;
 /// The commands that look at a job or steer it.
 mod commands;
 
+/// Any commands as mappers and reducers.
+mod stream;
+
 /// Bad records, skipped.
 mod bad_records;
 

@@ -31,6 +31,7 @@ mod run;
 mod sequential;
 mod slot;
 mod status;
+mod stream;
 mod submit;
 mod sweep;
 mod trust;
@@ -53,6 +54,8 @@ struct Cli {
 enum Command {
     /// Plan a job, coordinate it and work on it here until its end; others may join with `flockwork worker`
     Run(run::Args),
+    /// Any commands as mapper and reducer, as Hadoop Streaming runs them
+    Stream(stream::Args),
     /// Write the job directory and print its path; run nothing
     Submit(submit::Args),
     /// The daemon that leads a job from map to reduce to its end
@@ -103,6 +106,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
     };
     let done = match cli.command {
         Command::Run(args) => run::run(args, apps),
+        Command::Stream(args) => stream::run(&args, apps),
         Command::Submit(args) => submit::run(args, apps),
         Command::Coordinator(args) => coordinator::run(&args, apps),
         Command::Worker(args) => worker::run(&args, apps),

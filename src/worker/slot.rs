@@ -100,7 +100,7 @@ fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i
     let heart = Heart::start(Arc::clone(&disk), &name, &spec.ask, end_process);
     let watch = Watch::local(root, &[State::Pending.dir(), PHASE, "."]);
     leave_on_signals(&heart, &watch)?;
-    let mut tasks = Engine::new(Arc::clone(&disk), root.to_owned(), spec.ask.clone(), app);
+    let mut tasks = Engine::new(Arc::clone(&disk), root.to_owned(), spec.ask.clone(), app).of_job(&spec.id, &spec.cwd);
     let log = Log::open(&*disk, &name);
     let mut worker = Worker::new(Arc::clone(&disk), root.to_owned(), spec, name.clone(), here::chance(), log);
     let status = turns(&mut worker, &mut tasks, &heart, &watch, voice);
