@@ -14,6 +14,7 @@
 //! | `pairs out` | map | pairs the app emitted |
 //! | `pairs shuffled` | map | pairs left after combining |
 //! | `shuffle bytes` | map | the shuffle files' length |
+//! | `combiner pairs in`, `combiner pairs out` | map | of a job with a combiner command (see [`stream`]): pairs it read and wrote; `pairs out` are then those it wrote |
 //! | `spills` | map | sorted runs written because the memory was used up; absent where there were none |
 //! | `merge passes` | both | merges before the last one, because of too many runs; absent where there were none |
 //! | `bad blocks` | reduce | blocks of shuffle files that were wrong in a first read and right in a second; absent where there were none |
