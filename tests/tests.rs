@@ -50,6 +50,9 @@ mod commands;
 /// A command per item.
 mod each;
 
+/// Any commands as mappers and reducers.
+mod stream;
+
 /// Bad records, skipped.
 mod bad_records;
 

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use crate::command::leash;
 
 #[derive(clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    mark: String,
+}
 
-pub(super) fn run(_args: &Args) -> ExitCode {
-    match leash::watch() {
+pub(super) fn run(args: &Args) -> ExitCode {
+    match leash::watch(&args.mark) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("flockwork: cannot watch over commands: {error}");

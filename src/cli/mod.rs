@@ -34,6 +34,7 @@ mod run;
 mod sequential;
 mod slot;
 mod status;
+mod stream;
 mod submit;
 mod sweep;
 mod trust;
@@ -56,6 +57,8 @@ struct Cli {
 enum Command {
     /// Plan a job, coordinate it and work on it here until its end; others may join with `flockwork worker`
     Run(run::Args),
+    /// Any commands as mapper and reducer, as Hadoop Streaming runs them
+    Stream(stream::Args),
     /// Write the job directory and print its path; run nothing
     Submit(submit::Args),
     /// A task farm: one command per item of a list
@@ -108,6 +111,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
     };
     let done = match cli.command {
         Command::Run(args) => run::run(args, apps),
+        Command::Stream(args) => stream::run(&args, apps),
         Command::Submit(args) => submit::run(args, apps),
         Command::Each(args) => each::run(*args),
         Command::Coordinator(args) => coordinator::run(&args, apps),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::ask::{self, AppArgs, JobArgs};
+use super::ask::{self, AppArgs, JobArgs, RecordArgs};
 use super::open;
 use super::progress::Progress;
 use super::trust::{self, TrustArgs};
@@ -31,6 +31,8 @@ pub(super) struct Args {
     app: AppArgs,
     #[command(flatten)]
     job: JobArgs,
+    #[command(flatten)]
+    records: RecordArgs,
     /// Slots to work with here, one process each [default: the cores]
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
     slots: Option<u32>,
@@ -48,7 +50,7 @@ pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let started = Instant::now();
     let root = ask::job_dir(&args.app, &args.job)?;
     let trust = args.trust.resolve()?;
-    let planned = open::submit(apps, &root, &ask::ask(&args.app, &args.job), &trust)?;
+    let planned = open::submit(apps, &root, &ask::ask(&args.app, &args.job, &args.records), &trust)?;
     let how = How { slots: args.slots, quiet: args.quiet, json: args.json, started };
     drive(&root, planned, &how, &trust)
 }

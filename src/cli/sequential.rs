@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::ask::AppArgs;
 use crate::app::{Options, Unit};
+use crate::command::leash;
 use crate::data::{BadRecord, Failure};
 use crate::engine::split::{SplitRule, plan_splits};
 use crate::engine::{self, AppEntry, input};
@@ -21,6 +22,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
+    // A command of `stream` ends with this process.
+    leash::arm(std::env::current_exe().unwrap_or_default(), &["leash"]);
     let app = engine::make(apps, &args.app.app, &Options(args.app.options()))?;
     let files = input::resolve(&args.app.inputs, Path::new("/"))?;
     let whole = plan_splits(&files, Unit::Files, &SplitRule { bytes: u64::MAX, lines: None })?;

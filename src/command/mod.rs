@@ -6,7 +6,7 @@
 //! has ended, what is in its pipes is read, for [`LINGER`] at most where somebody else keeps them open, and what is left of the group is killed.
 //!
 //! The group dies with this process where [`leash::arm`] was called. What has left the group (a daemon with a session of its own) is
-//! not followed; it only loses its pipes.
+//! not followed while this process lives; it only loses its pipes.
 //!
 //! Cost: one `posix_spawn`, about ten calls more, no thread. Peak memory is the kernel's `ru_maxrss`: of the largest process that was waited for, and never less than this process had
 //! when it started the command.

@@ -60,6 +60,9 @@ impl Running {
         if let Some(dir) = order.dir.filter(|dir| dir.is_dir()) {
             command.current_dir(dir);
         }
+        if let Some((name, value)) = leash::mark().map_err(|cause| cannot_start(order, cause))? {
+            command.env(name, value);
+        }
         let started = Instant::now();
         let mut child = command.spawn().map_err(|cause| cannot_start(order, cause))?;
         let group = Pid::from_child(&child);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Tasks, assign};
-use crate::app::Context;
+use crate::app::{Context, JobFacts};
 use crate::control::Control;
 use crate::data::{Failure, FileSum, Made, ShuffleForm};
 use crate::disk::Disk;
@@ -23,6 +23,7 @@ pub struct Engine {
     root: PathBuf,
     ask: Ask,
     app: Box<dyn AnyApp>,
+    facts: JobFacts,
     plan: Option<Read>,
     /// That of a claim whose attempt met a full disk, and is tried again.
     note: Option<(ClaimName, Noting)>,
@@ -34,7 +35,14 @@ type Noting = Rc<RefCell<Option<Note>>>;
 impl Engine {
     /// For the job `ask` at `root`, with the app it names.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, ask: Ask, app: Box<dyn AnyApp>) -> Engine {
-        Engine { disk, root, ask, app, plan: None, note: None }
+        let facts = JobFacts { id: String::new(), cwd: PathBuf::new(), reduces: ask.reduces };
+        Engine { disk, root, ask, app, facts, plan: None, note: None }
+    }
+
+    /// The same, telling its app which job this is, and where it was submitted.
+    pub fn of_job(mut self, id: &str, cwd: &str) -> Engine {
+        (self.facts.id, self.facts.cwd) = (id.to_owned(), PathBuf::from(cwd));
+        self
     }
 
     fn run_map(&mut self, claim: &ClaimName, control: &Control, care: Option<&Care>) -> Result<Made, Failure> {
@@ -105,7 +113,7 @@ impl Engine {
     }
 
     fn context(&self, claim: &ClaimName) -> Context {
-        Context { job_dir: self.root.clone(), attempt: claim.attempt }
+        Context { job_dir: self.root.clone(), attempt: claim.attempt, job: self.facts.clone() }
     }
 }
 

@@ -98,7 +98,7 @@ fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i
         Box::new(Commands::new(Arc::clone(&disk), root.to_owned(), &spec, &name)?)
     } else {
         let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
-        Box::new(Engine::new(Arc::clone(&disk), root.to_owned(), spec.ask.clone(), app))
+        Box::new(Engine::new(Arc::clone(&disk), root.to_owned(), spec.ask.clone(), app).of_job(&spec.id, &spec.cwd))
     };
     let presence = Presence::register(&*disk, &name, here::uid()).map_err(|error| match is_gone(&error) {
         true => Error::io("cannot register a worker in", root.join("workers"), error).of_kind(ErrorKind::Vanished),
