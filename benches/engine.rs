@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use flockwork::app::{Context, Options};
+use flockwork::app::{Context, JobFacts, Options};
 use flockwork::control::Control;
 use flockwork::data::{Made, ShuffleForm, Split};
 use flockwork::engine::input::resolve;
@@ -233,7 +233,7 @@ impl Work {
     }
 
     fn context(&self, task: TaskId) -> Context {
-        Context { job_dir: self.dir.clone(), attempt: task.attempt(1) }
+        Context { job_dir: self.dir.clone(), attempt: task.attempt(1), job: JobFacts::default() }
     }
 }
 

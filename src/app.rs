@@ -143,6 +143,19 @@ pub struct Context {
     pub job_dir: PathBuf,
     /// The attempt.
     pub attempt: AttemptId,
+    /// What it is a part of.
+    pub job: JobFacts,
+}
+
+/// What is the same for all attempts of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobFacts {
+    /// The random id in its `job.json`.
+    pub id: String,
+    /// The folder where it was submitted, as it is called there; it need not be on this machine.
+    pub cwd: PathBuf,
+    /// How many reduce tasks it has.
+    pub reduces: u32,
 }
 
 /// How a type of value is written to bytes and read back. The form is part of the on-disk format.

@@ -39,6 +39,16 @@ impl Control {
         self.word.load(Relaxed) == CANCEL
     }
 
+    /// True while held.
+    pub fn is_held(&self) -> bool {
+        self.word.load(Relaxed) == HOLD
+    }
+
+    /// Counts as progress where there are no records to count: what the attempt waits for is watched, and lives.
+    pub fn lives(&self) {
+        self.records.store(self.records.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
     /// Counts one more record as begun; waits while held.
     #[inline]
     pub fn step(&self) -> Result<(), Cancelled> {

@@ -64,7 +64,37 @@ pub struct Made {
     /// What was not handed to the app, because it had made attempts fail; as a rule empty, and then not written down.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<BadRecord>,
+    /// How the command went, where the task is one (see [`crate::each`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<Box<Ran>>,
 }
+
+/// How a command went that is a task of its own, and where what it wrote lies in its worker's segment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// Its exit status; none where a signal ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// The signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// When it was started, in milliseconds since 1970 by its machine's clock; for people.
+    pub start_ms: i64,
+    /// When it had ended.
+    pub end_ms: i64,
+    /// The most memory it, or a child of it that it waited for, had at one time, in bytes. (A command smaller than its worker shows the worker's size.)
+    pub peak_bytes: u64,
+    /// What it wrote to stdout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out: Vec<Stretch>,
+    /// What it wrote to stderr.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub err: Vec<Stretch>,
+}
+
+/// Bytes of a segment: where they begin, how many they are, and their CRC-32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch(pub u64, pub u64, pub u32);
 
 /// One record of a task as two numbers, so that attempts can say that they failed at the same: of a map, which of the job's files and the byte of its
 /// content at which the record begins; of a reduce, the key's [`fingerprint`](crate::partition::fingerprint).
@@ -87,6 +117,11 @@ pub enum Place {
         /// Escaped as in a Rust string; a long one is cut.
         key: String,
     },
+}
+
+/// How many bytes these stretches have together.
+pub fn bytes_of(stretches: &[Stretch]) -> u64 {
+    stretches.iter().fold(0, |sum, stretch| sum.saturating_add(stretch.1))
 }
 
 /// A record that the app could not take.
@@ -130,6 +165,8 @@ pub enum Failure {
     App(String),
     /// The same, in this very record (its `why` is the message with the place).
     Record(BadRecord),
+    /// A command ended badly, in these words.
+    Command(String, Box<Ran>),
     /// An input is missing, unreadable or changed since planning, with the message.
     Input(String),
     /// Shuffle files were missing or failed their checksum in two fresh reads: the map attempts they are of.

@@ -21,8 +21,9 @@
 //! | eyes | [`eyes`] | acting: it reads a snapshot |
 //! | outside | [`doctor`], [`chaos`] | a part in the protocol: one tries the mount, one kills processes |
 //! | roles | [`planner`], [`coordinator`], [`worker`] | the coordinator opens no input, shuffle or output data and runs no user code |
+//! | each | [`each`] | acting: it says what a job of commands is made of |
 //! | job, engine | [`job`], [`engine`] | each other; `job` reaches the file system only through [`disk::Disk`] |
-//! | disk | [`disk`] | policy: every hazard of a shared mount has one home |
+//! | disk | [`disk`], [`command`] | policy: every hazard of a shared mount has one home, and so has every hazard of a user's command |
 //! | words | [`app`], [`control`], [`data`], [`error`], [`here`], [`ids`], [`partition`], [`units`] | the file system |
 //!
 //! # Reading order
@@ -33,11 +34,13 @@
 pub mod app;
 pub mod chaos;
 mod cli;
+pub mod command;
 pub mod control;
 pub mod coordinator;
 pub mod data;
 pub mod disk;
 pub mod doctor;
+pub mod each;
 pub mod engine;
 pub mod error;
 pub mod eyes;

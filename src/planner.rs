@@ -11,14 +11,19 @@ use crate::app::Options;
 use crate::data::{BadRecord, Failure, Split};
 use crate::disk::Disk;
 use crate::disk::real::{self, RealDisk};
+use crate::each::orders::is_each;
 use crate::engine::split::{SplitRule, plan_splits, whole_files};
 use crate::engine::{self, AnyApp, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::layout::{ATTEMPTS, DIRS, JOB_JSON, OUTPUT};
+use crate::job::layout::{ATTEMPTS, DIRS, ITEMS, JOB_JSON, OUTPUT};
 use crate::job::plan::{self, Plan};
 use crate::job::spec::{self, Ask, FORMAT, Spec};
 use crate::partition::RangeTable;
 use crate::units::show_size;
+
+mod commands;
+
+pub use commands::submit_commands;
 
 /// A planned job.
 pub struct Planned {
@@ -41,11 +46,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
             check_same(root, &spec, ask)?;
             return plan_if_needed(|_| Ok(app), root, disk, spec);
         }
-        Holds::OtherThings(name) => {
-            let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
-            let error = error.because(format!("it is no job, and holds other things (`{name}`)"));
-            return Err(error.advise("name a new or an empty directory with --job"));
-        }
+        Holds::OtherThings(name) => return Err(refuse_other_things(root, &name)),
     }
     // Everything that can be wrong is found before anything is made.
     let (splits, ranges) = splits(&*app, root, ask)?;
@@ -68,6 +69,12 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     Ok(Planned { spec: written, disk, maps })
 }
 
+fn refuse_other_things(root: &Path, name: &str) -> Error {
+    let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
+    let error = error.because(format!("it is no job, and holds other things (`{name}`)"));
+    error.advise("name a new or an empty directory with --job")
+}
+
 /// Opens the job at `root` and plans it if its submitter died before that.
 pub fn open(apps: &[AppEntry], root: &Path) -> Result<Planned> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
@@ -81,7 +88,11 @@ fn make(apps: &[AppEntry], ask: &Ask) -> Result<Box<dyn AnyApp>> {
 
 fn plan_if_needed(make: impl FnOnce(&Ask) -> Result<Box<dyn AnyApp>>, root: &Path, disk: Arc<dyn Disk>, spec: Spec) -> Result<Planned> {
     disk.refresh("phase").map_err(|error| Error::io("cannot open", root.join("phase"), error))?;
-    if Plan::map(&*disk, root)?.is_none() {
+    if is_each(&spec.ask) {
+        if Plan::map(&*disk, root)?.is_none() {
+            commands::plan_commands(&*disk, root, &spec)?;
+        }
+    } else if Plan::map(&*disk, root)?.is_none() {
         let mut ask = spec.ask.clone();
         for typed in ask.inputs.iter_mut().filter(|typed| Path::new(typed).is_relative()) {
             *typed = Path::new(&spec.cwd).join(&*typed).to_string_lossy().into_owned();
@@ -116,7 +127,7 @@ fn splits(app: &dyn AnyApp, root: &Path, ask: &Ask) -> Result<(Vec<Split>, Optio
     let ranges = app.sample_ranges(&whole_files(&files), Path::new("/"), ask.reduces).map_err(|failure| match failure {
         Failure::Input(text) => Error::new(ErrorKind::Input, text),
         Failure::Disk(error) => error,
-        Failure::App(text) | Failure::Record(BadRecord { why: text, .. }) => Error::new(ErrorKind::App, text),
+        Failure::App(text) | Failure::Command(text, _) | Failure::Record(BadRecord { why: text, .. }) => Error::new(ErrorKind::App, text),
         Failure::Damaged(_) | Failure::Cancelled => Error::new(ErrorKind::Failed, "interrupted"),
     })?;
     Ok((splits, ranges))
@@ -166,7 +177,7 @@ pub fn holds(root: &Path) -> Result<Holds> {
     if entries.iter().any(|entry| entry.name == JOB_JSON) {
         return Ok(Holds::Job);
     }
-    let other = entries.into_iter().find(|entry| !DIRS.contains(&entry.name.as_str()));
+    let other = entries.into_iter().find(|entry| !DIRS.contains(&entry.name.as_str()) && entry.name != ITEMS);
     Ok(other.map_or(Holds::NoJobYet, |entry| Holds::OtherThings(entry.name)))
 }
 

@@ -76,6 +76,11 @@ pub fn stamp_utc() -> String {
     now.round(jiff::Unit::Millisecond).unwrap_or(now).to_string()
 }
 
+/// The wall clock in milliseconds since 1970. Nothing decides by it.
+pub fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
 /// The wall clock as `20261122-182137` in UTC, for the default name of a job directory.
 pub fn stamp_compact() -> String {
     jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string()

@@ -7,7 +7,7 @@ fn scripts() -> Vec<String> {
     let readme = include_str!("../README.md");
     let blocks = readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap_or_default().to_owned());
     let scripts: Vec<String> = blocks.collect();
-    assert_eq!(scripts.len(), 4, "the README has four scripts");
+    assert_eq!(scripts.len(), 5, "the README has five scripts");
     scripts
 }
 
@@ -38,7 +38,14 @@ fn several_machines_share_one_job() {
 }
 
 #[test]
-fn the_crash_script_survives() {
+fn a_command_runs_once_per_line() {
     let said = run(3);
+    assert_eq!(said.lines().count(), 8, "one per book: {said}");
+    assert!(said.lines().all(|line| line.ends_with(".txt")), "{said}");
+}
+
+#[test]
+fn the_crash_script_survives() {
+    let said = run(4);
     assert!(said.ends_with("survived\n"), "{said}");
 }

@@ -47,6 +47,12 @@ mod planted;
 /// The commands that look at a job or steer it.
 mod commands;
 
+/// A command per item.
+mod each;
+
+/// Any commands as mappers and reducers.
+mod stream;
+
 /// Bad records, skipped.
 mod bad_records;
 

@@ -1,7 +1,7 @@
 //! What a job is asked with: the options that `run`, `submit` and `sequential` share.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::data::ShuffleForm;
@@ -53,12 +53,6 @@ pub(super) struct JobArgs {
     /// Lost leases of one task before the job fails
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub max_lost: u32,
-    /// A task that begins no record for so long has failed
-    #[arg(long, default_value = "10m", value_parser = parse_stall, value_name = "TIME")]
-    pub stall: Duration,
-    /// Pass over a record that made two attempts of its task fail, also by ending their process; at most 100 a task, told at the end
-    #[arg(long)]
-    pub skip_bad_records: bool,
     /// Never start a second attempt beside one that is far slower than the others
     #[arg(long)]
     pub no_backup: bool,
@@ -67,6 +61,20 @@ pub(super) struct JobArgs {
     pub output: Option<PathBuf>,
 }
 
+/// What is done about records that an app cannot take.
+#[derive(clap::Args)]
+pub(super) struct RecordArgs {
+    /// A task that begins no record for so long has failed
+    #[arg(long, default_value = "10m", value_parser = parse_stall, value_name = "TIME")]
+    pub stall: Duration,
+    /// Pass over a record that made two attempts of its task fail, also by ending their process; at most 100 a task, told at the end
+    #[arg(long)]
+    pub skip_bad_records: bool,
+}
+
+/// Of commands nobody knows which record they are at.
+const NO_RECORDS: RecordArgs = RecordArgs { stall: Duration::from_secs(600), skip_bad_records: false };
+
 impl AppArgs {
     /// The options as the app gets them; the last of one key counts.
     pub fn options(&self) -> BTreeMap<String, String> {
@@ -74,14 +82,27 @@ impl AppArgs {
     }
 }
 
+/// Whole milliseconds.
+pub(super) fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The ask of these arguments.
-pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
-    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+pub(super) fn ask(app: &AppArgs, job: &JobArgs, records: &RecordArgs) -> Ask {
     Ask {
-        app: app.app.clone(),
-        options: app.options(),
-        inputs: app.inputs.clone(),
-        reduces: app.reduces,
+        stall_ms: ms(records.stall),
+        skip_bad_records: records.skip_bad_records,
+        ..ask_of((&app.app, app.options()), app.inputs.clone(), app.reduces, job)
+    }
+}
+
+/// The ask of commands.
+pub(super) fn ask_of((app, options): (&str, BTreeMap<String, String>), inputs: Vec<String>, reduces: u32, job: &JobArgs) -> Ask {
+    Ask {
+        app: app.to_owned(),
+        options,
+        inputs,
+        reduces,
         split_bytes: job.split_size,
         split_lines: job.split_lines,
         shuffle: job.shuffle,
@@ -89,8 +110,8 @@ pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
         lease_ms: ms(job.lease),
         max_errors: job.max_errors,
         max_lost: job.max_lost,
-        stall_ms: ms(job.stall),
-        skip_bad_records: job.skip_bad_records,
+        stall_ms: ms(NO_RECORDS.stall),
+        skip_bad_records: NO_RECORDS.skip_bad_records,
         backup: !job.no_backup,
         output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
     }
@@ -98,13 +119,18 @@ pub(super) fn ask(app: &AppArgs, job: &JobArgs) -> Ask {
 
 /// The job's directory: the one named, or a new one here.
 pub(super) fn job_dir(app: &AppArgs, job: &JobArgs) -> Result<PathBuf> {
-    if let Some(dir) = &job.job {
-        return Ok(dir.clone());
+    Ok(dir_or_new(job.job.as_deref(), &app.app))
+}
+
+/// The directory `named`, or a new one here for the app.
+pub(super) fn dir_or_new(named: Option<&Path>, app: &str) -> PathBuf {
+    if let Some(dir) = named {
+        return dir.to_owned();
     }
-    let name = format!("flockwork-{}-{}", app.app, crate::units::stamp_compact());
+    let name = format!("flockwork-{app}-{}", crate::units::stamp_compact());
     let names = std::iter::once(name.clone()).chain((2..).map(|n| format!("{name}-{n}"))).map(PathBuf::from);
     let free = names.into_iter().find(|path| path.symlink_metadata().is_err());
-    Ok(free.unwrap_or_else(|| PathBuf::from(name)))
+    free.unwrap_or_else(|| PathBuf::from(name))
 }
 
 fn parse_option(text: &str) -> Result<(String, String), String> {
@@ -128,7 +154,7 @@ fn parse_memory(text: &str) -> Result<u64, String> {
     }
 }
 
-fn parse_lease(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_lease(text: &str) -> Result<Duration, String> {
     let lease = parse_time(text)?;
     if lease < Duration::from_secs(1) { Err("the smallest lease is 1s: heartbeats come five times a lease".to_owned()) } else { Ok(lease) }
 }

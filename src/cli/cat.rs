@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::open::Job;
+use crate::each::orders::is_each;
 use crate::engine::sum;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::{self, status};
@@ -18,10 +19,23 @@ use crate::units::{for_shell, on_one_line};
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,
+    /// Of a job of commands: this task only, by its name (map-00002) or its item's number (3)
+    task: Option<String>,
+    /// Of a job of commands: before each line its item and a tab
+    #[arg(long)]
+    tag: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    cat(&Job::open(&args.job)?, &mut io::stdout().lock())?;
+    let job = Job::open(&args.job)?;
+    if is_each(&job.spec.ask) {
+        return super::cat_items::cat(&job, args.task.as_deref(), args.tag, &mut io::stdout().lock(), &mut io::stderr().lock());
+    }
+    if args.task.is_some() || args.tag {
+        let error = Error::new(ErrorKind::Usage, "a task's own output and --tag are of jobs of commands; this is none:").on(&job.root);
+        return Err(error.advise("read the files in its output folder, or all with `flockwork cat JOB`"));
+    }
+    cat(&job, &mut io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -177,6 +177,10 @@ fn compare(job: &Job, end: &End) -> Result<Option<Difference>> {
         return Err(error.because("bad records were skipped, and a sequential run skips none").advise("--no-compare leaves it out"));
     }
     let ask = &job.spec.ask;
+    if ask.is_map_only() {
+        let error = Error::new(ErrorKind::Failed, "cannot compare the outputs of").on(&job.root);
+        return Err(error.because("its tasks are commands, which are not run again for that").advise("--no-compare leaves it out"));
+    }
     let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
     let mut command = Command::new(&program);
     command.arg("sequential").arg("--reduces").arg(ask.reduces.to_string());
@@ -246,6 +250,16 @@ mod tests {
         end.skipped.push(serde_json::from_str(skipped).expect("a skipped record"));
         let error = compare(&bench.job(), &end).expect_err("nothing to compare with").to_string();
         assert!(error.contains("a sequential run skips none") && error.contains("--no-compare"), "{error}");
+    }
+
+    #[test]
+    fn commands_are_not_run_again_to_compare() {
+        let bench = Bench::finished();
+        let end = crate::job::end::load(&*bench.job().disk, &bench.root()).expect("read").expect("ended");
+        let mut job = bench.job();
+        job.spec.ask.app = crate::each::APP.to_owned();
+        let error = compare(&job, &end).expect_err("nothing to compare with").to_string();
+        assert!(error.contains("commands") && error.contains("--no-compare"), "{error}");
     }
 
     #[test]

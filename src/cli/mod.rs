@@ -14,13 +14,17 @@ use crate::error::{Error, ErrorKind, Result};
 mod app_list;
 mod ask;
 mod cat;
+mod cat_items;
 mod chaos;
 mod clean;
 mod control;
 mod coordinator;
 mod doctor;
+mod each;
 #[cfg(test)]
 mod fixture;
+mod joblog;
+mod leash;
 #[cfg(test)]
 mod look_tests;
 mod open;
@@ -30,6 +34,7 @@ mod run;
 mod sequential;
 mod slot;
 mod status;
+mod stream;
 mod submit;
 mod sweep;
 mod trust;
@@ -52,8 +57,12 @@ struct Cli {
 enum Command {
     /// Plan a job, coordinate it and work on it here until its end; others may join with `flockwork worker`
     Run(run::Args),
+    /// Any commands as mapper and reducer, as Hadoop Streaming runs them
+    Stream(stream::Args),
     /// Write the job directory and print its path; run nothing
     Submit(submit::Args),
+    /// A task farm: one command per item of a list
+    Each(Box<each::Args>),
     /// The daemon that leads a job from map to reduce to its end
     Coordinator(coordinator::Args),
     /// Work on a job with some slots, one process each
@@ -86,6 +95,8 @@ enum Command {
     Apps(app_list::Args),
     #[command(hide = true)]
     Slot(slot::Args),
+    #[command(hide = true)]
+    Leash(leash::Args),
 }
 
 /// Runs the command line with these apps: the whole of a user's own program.
@@ -100,7 +111,9 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
     };
     let done = match cli.command {
         Command::Run(args) => run::run(args, apps),
+        Command::Stream(args) => stream::run(&args, apps),
         Command::Submit(args) => submit::run(args, apps),
+        Command::Each(args) => each::run(*args),
         Command::Coordinator(args) => coordinator::run(&args, apps),
         Command::Worker(args) => worker::run(&args, apps),
         Command::Status(args) => status::run(&args),
@@ -117,6 +130,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Doctor(args) => doctor::run(&args),
         Command::Apps(args) => app_list::run(&args, apps),
         Command::Slot(args) => return slot::run(&args, apps),
+        Command::Leash(args) => return leash::run(&args),
     };
     done.unwrap_or_else(|error| report(&error))
 }

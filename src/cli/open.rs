@@ -8,6 +8,7 @@ use super::trust::TrustArgs;
 use crate::disk::Disk;
 use crate::disk::fresh;
 use crate::disk::real::RealDisk;
+use crate::each::items::Items;
 use crate::engine::AppEntry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{OUTPUT, PHASE_END};
@@ -72,6 +73,15 @@ pub(super) fn submit(apps: &[AppEntry], root: &Path, ask: &Ask, trust: &Trust) -
     // What was made meanwhile, or gets its permissions from an access list of the folder above, is seen only now.
     trust.check(root)?;
     trust.check_output(root, &planned.spec.ask.output)?;
+    Ok(planned)
+}
+
+/// The same of a job of commands.
+pub(super) fn submit_commands(root: &Path, ask: &Ask, items: Items, trust: &Trust) -> Result<Planned> {
+    trust.check(root)?;
+    trust.close();
+    let planned = planner::submit_commands(root, ask, items)?;
+    trust.check(root)?;
     Ok(planned)
 }
 

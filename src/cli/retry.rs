@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     retry(&job)?;
     let root = for_shell(&args.job);
     eprintln!(
-        "flockwork: the job is open again; start `flockwork coordinator {root}` and `flockwork worker {root}`, or the same `flockwork run` with --job {root}"
+        "flockwork: the job is open again; start `flockwork coordinator {root}` and `flockwork worker {root}`, or the same command as before with --job {root}"
     );
     Ok(ExitCode::SUCCESS)
 }

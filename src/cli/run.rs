@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::ask::{self, AppArgs, JobArgs};
+use super::ask::{self, AppArgs, JobArgs, RecordArgs};
 use super::open;
 use super::progress::Progress;
 use super::trust::{self, TrustArgs};
@@ -17,6 +17,8 @@ use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::error::{Error, Result};
 use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::layout::{PHASE, State, WORKERS};
+use crate::job::trust::Trust;
+use crate::planner::Planned;
 use crate::units::{for_shell, for_terminal, json_for_terminal, show_size, show_time};
 use crate::worker::slot::Voice;
 use crate::worker::supervisor::{Outcome, Supervisor};
@@ -29,6 +31,8 @@ pub(super) struct Args {
     app: AppArgs,
     #[command(flatten)]
     job: JobArgs,
+    #[command(flatten)]
+    records: RecordArgs,
     /// Slots to work with here, one process each [default: the cores]
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
     slots: Option<u32>,
@@ -46,13 +50,31 @@ pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let started = Instant::now();
     let root = ask::job_dir(&args.app, &args.job)?;
     let trust = args.trust.resolve()?;
-    let planned = open::submit(apps, &root, &ask::ask(&args.app, &args.job), &trust)?;
-    let progress = Progress::start(&root, args.quiet);
-    let ended_before = end::load(&*planned.disk, &root)?.is_some();
-    let slots = if ended_before { Some(0) } else { args.slots }.unwrap_or_else(cores);
-    let supervisor = (slots > 0).then(|| Supervisor::start(&root, slots, Voice::Quiet, trust::words(&trust)));
+    let planned = open::submit(apps, &root, &ask::ask(&args.app, &args.job, &args.records), &trust)?;
+    let how = How { slots: args.slots, quiet: args.quiet, json: args.json, started };
+    drive(&root, planned, &how, &trust)
+}
+
+/// How a planned job is to be led and worked on here.
+pub(super) struct How {
+    /// Slots; as many as there are cores where it is not said.
+    pub slots: Option<u32>,
+    /// Say only what is wrong.
+    pub quiet: bool,
+    /// Print how it ended as JSON.
+    pub json: bool,
+    /// When the command was.
+    pub started: Instant,
+}
+
+/// Leads a planned job and works on it until its end.
+pub(super) fn drive(root: &Path, planned: Planned, how: &How, trust: &Trust) -> Result<ExitCode> {
+    let progress = Progress::start(root, how.quiet);
+    let ended_before = end::load(&*planned.disk, root)?.is_some();
+    let slots = if ended_before { Some(0) } else { how.slots }.unwrap_or_else(cores);
+    let supervisor = (slots > 0).then(|| Supervisor::start(root, slots, Voice::Quiet, trust::words(trust)));
     let leash = supervisor.as_ref().map(Supervisor::leash);
-    let watch = watch_for(&root);
+    let watch = watch_for(root);
     let stop = Arc::new(AtomicBool::new(false));
     let (stopping, waker, hand) = (Arc::clone(&stop), watch.waker(), leash.clone());
     on_signals(move |times| {
@@ -67,8 +89,8 @@ pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
             std::process::exit(i32::from(super::INTERRUPTED));
         }
     })?;
-    let mut coordinator = super::coordinator::make(&root, planned);
-    let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| tell(&progress, &root, &news));
+    let mut coordinator = super::coordinator::make(root, planned);
+    let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| tell(&progress, root, &news));
     if let Some(leash) = leash {
         leash.leave();
     }
@@ -79,14 +101,14 @@ pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
         eprintln!(
             "flockwork: interrupted; the job stays in {}: the same command with --job {} goes on with it",
             root.display(),
-            for_shell(&root)
+            for_shell(root)
         );
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
-    if !args.quiet || end.error.is_some() {
-        eprint!("{}", words_of_end(&root, &end, (!ended_before).then(|| started.elapsed())));
+    if !how.quiet || end.error.is_some() {
+        eprint!("{}", words_of_end(root, &end, (!ended_before).then(|| how.started.elapsed())));
     }
-    if args.json {
+    if how.json {
         let json = serde_json::to_string(&end).expect("an end has string keys only");
         super::print(&format!("{}\n", json_for_terminal(&json)))?;
     }
@@ -155,11 +177,15 @@ pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) ->
         JobOutcome::Finished => {
             let elapsed = elapsed.map_or_else(|| "finished".to_owned(), |time| format!("finished in {}", show_time(time)));
             let bytes = end.output_bytes();
-            let mut text = format!(
-                "flockwork: {elapsed}: {} output files, {}; read them with `flockwork cat {typed}`\n",
-                end.outputs.len(),
-                show_size(bytes)
-            );
+            let mut text = if end.outputs.is_empty() {
+                format!("flockwork: {elapsed}: {} tasks; read what they wrote with `flockwork cat {typed}`\n", end.attempts.done)
+            } else {
+                format!(
+                    "flockwork: {elapsed}: {} output files, {}; read them with `flockwork cat {typed}`\n",
+                    end.outputs.len(),
+                    show_size(bytes)
+                )
+            };
             if end.attempts.failed + end.attempts.expired > 0 {
                 text += &format!(
                     "flockwork: {} attempts reported errors and {} were lost or taken back on the way\n",

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::ask::AppArgs;
 use crate::app::{Options, Unit};
+use crate::command::leash;
 use crate::data::{BadRecord, Failure};
 use crate::engine::split::{SplitRule, plan_splits};
 use crate::engine::{self, AppEntry, input};
@@ -21,6 +22,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
+    // A command of `stream` ends with this process.
+    leash::arm(std::env::current_exe().unwrap_or_default(), &["leash"]);
     let app = engine::make(apps, &args.app.app, &Options(args.app.options()))?;
     let files = input::resolve(&args.app.inputs, Path::new("/"))?;
     let whole = plan_splits(&files, Unit::Files, &SplitRule { bytes: u64::MAX, lines: None })?;
@@ -28,7 +31,7 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let ran = app.run_sequential(&whole, args.app.reduces, &mut out);
     match ran {
         Ok(_) => out.flush().map_err(|error| Error::io("cannot write to", "stdout", error))?,
-        Err(Failure::App(text) | Failure::Record(BadRecord { why: text, .. })) => {
+        Err(Failure::App(text) | Failure::Command(text, _) | Failure::Record(BadRecord { why: text, .. })) => {
             return Err(Error::new(ErrorKind::App, format!("the app `{}` failed: {text}", args.app.app)));
         }
         Err(Failure::Input(text)) => return Err(Error::new(ErrorKind::Input, text)),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::ask::{self, AppArgs, JobArgs};
+use super::ask::{self, AppArgs, JobArgs, RecordArgs};
 use super::open;
 use super::trust::TrustArgs;
 use crate::engine::AppEntry;
@@ -16,12 +16,14 @@ pub(super) struct Args {
     #[command(flatten)]
     job: JobArgs,
     #[command(flatten)]
+    records: RecordArgs,
+    #[command(flatten)]
     trust: TrustArgs,
 }
 
 pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let root = ask::job_dir(&args.app, &args.job)?;
-    open::submit(apps, &root, &ask::ask(&args.app, &args.job), &args.trust.resolve()?)?;
+    open::submit(apps, &root, &ask::ask(&args.app, &args.job, &args.records), &args.trust.resolve()?)?;
     super::print(&format!("{}\n", root.display()))?;
     Ok(ExitCode::SUCCESS)
 }

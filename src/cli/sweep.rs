@@ -33,11 +33,11 @@ pub(super) fn is_ours(dir: &str, name: &str) -> bool {
         return true;
     }
     match dir {
-        "." => [layout::JOB_JSON, layout::COORDINATOR_LOCK, layout::PAUSE, layout::CANCEL].contains(&name),
+        "." => [layout::JOB_JSON, layout::ITEMS, layout::COORDINATOR_LOCK, layout::PAUSE, layout::CANCEL].contains(&name),
         layout::PHASE => is_phase(name),
         layout::WORKERS => name.parse::<WorkerName>().is_ok(),
         layout::SHUFFLE => crate::eyes::is_shuffle_name(name),
-        layout::OUTPUT => crate::eyes::output_number(name).is_some(),
+        layout::OUTPUT => crate::eyes::output_number(name).is_some() || crate::eyes::is_segment_name(name),
         layout::ATTEMPTS => name.parse::<ClaimName>().is_ok(),
         // Events and the stderr of commands; and what apps keep.
         layout::LOG | layout::MARKERS => !name.starts_with('.'),

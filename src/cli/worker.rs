@@ -8,6 +8,7 @@ use super::open;
 use super::run::{cores, on_signals};
 use super::trust::{self, TrustArgs};
 use crate::app::Options;
+use crate::each::orders::is_each;
 use crate::engine::{self, AppEntry};
 use crate::error::{Error, Result};
 use crate::job::spec;
@@ -48,7 +49,9 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     trust.check(&args.job)?;
     let ask = spec::load(&*disk, &args.job)?.ask;
     trust.check_output(&args.job, &ask.output)?;
-    engine::make(apps, &ask.app, &Options(ask.options))?;
+    if !is_each(&ask) {
+        engine::make(apps, &ask.app, &Options(ask.options))?;
+    }
     let voice = if args.quiet { Voice::Quiet } else { Voice::Plain };
     let supervisor = Supervisor::start(&args.job, args.slots.unwrap_or_else(cores), voice, trust::words(&trust));
     let _ = leash.set(supervisor.leash());

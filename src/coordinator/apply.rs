@@ -21,11 +21,11 @@ use crate::units::stamp_utc;
 const OPEN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the job is to end.
-struct Decision {
-    outcome: Outcome,
-    error: Option<String>,
-    blames: Vec<String>,
-    outputs: Vec<OutputSum>,
+pub(super) struct Decision {
+    pub(super) outcome: Outcome,
+    pub(super) error: Option<String>,
+    pub(super) blames: Vec<String>,
+    pub(super) outputs: Vec<OutputSum>,
 }
 
 impl Decision {
@@ -47,6 +47,7 @@ impl Coordinator {
             Action::DropPending(attempt) => self.drop_pending(*attempt),
             Action::Retract(claim) => self.retract(claim),
             Action::PlanReduce => self.plan_reduce(snapshot),
+            Action::Finish if self.spec.ask.is_map_only() => self.finish_map_only(snapshot),
             Action::Finish => self.finish(snapshot),
             Action::Fail { error, blames, .. } => {
                 self.log.event("failed", "", error);
@@ -223,7 +224,7 @@ impl Coordinator {
         Ok(names)
     }
 
-    fn decide(&mut self, snapshot: &Snapshot, decision: Decision, counting: &[ClaimName]) -> Result<()> {
+    pub(super) fn decide(&mut self, snapshot: &Snapshot, decision: Decision, counting: &[ClaimName]) -> Result<()> {
         let (mut counters, mut skipped, mut busy_ms) = (Counters::new(), Vec::new(), 0);
         for claim in counting {
             if let Some((made, elapsed_ms)) = self.result(claim)? {

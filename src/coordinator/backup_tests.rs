@@ -73,6 +73,7 @@ impl Known {
             max_errors: 4,
             max_lost: 16,
             window: 9,
+            leave_out: None,
         })
     }
 

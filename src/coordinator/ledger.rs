@@ -113,7 +113,10 @@ impl Ledger {
 fn ending(state: State, name: &str, bytes: &[u8], maps: u32) -> Ending {
     match state {
         State::Failed => match record::own_error(name, bytes) {
-            TaskError::App(text) | TaskError::Input(text) | TaskError::Record(BadRecord { why: text, .. }) => Ending::Error(text),
+            TaskError::App(text)
+            | TaskError::Input(text)
+            | TaskError::Command { why: text, .. }
+            | TaskError::Record(BadRecord { why: text, .. }) => Ending::Error(text),
             TaskError::Damaged(names) => {
                 let known = |name: &String| name.parse().ok().filter(|claim: &ClaimName| claim.attempt.task < TaskId::map(maps));
                 match names.iter().map(known).collect() {
@@ -166,7 +169,10 @@ mod tests {
         let (claims, Ledger { endings, blamed, .. }) = (BTreeSet::new(), &ledger);
         let (running, limits) = (BTreeMap::new(), Limits::default());
         let (stale, stuck, hollow) = (&claims, &claims, &claims);
-        plan(&snapshot, &Facts { endings, blamed, stale, stuck, hollow, running: &running, limits, max_errors: 2, max_lost: 1, window: 9 })
+        plan(
+            &snapshot,
+            &Facts { endings, blamed, stale, stuck, hollow, running: &running, limits, max_errors: 2, max_lost: 1, window: 9, leave_out: None },
+        )
     }
 
     #[test]

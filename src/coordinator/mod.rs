@@ -19,6 +19,7 @@ use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
 
 mod apply;
+mod map_only;
 pub mod backup;
 pub mod leases;
 pub mod ledger;
@@ -242,6 +243,7 @@ impl Coordinator {
             max_errors: self.spec.ask.max_errors,
             max_lost: self.spec.ask.max_lost,
             window: self.window,
+            leave_out: self.spec.ask.leave_out(),
         };
         Ok(plan::plan(snapshot, &facts))
     }

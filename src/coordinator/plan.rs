@@ -13,6 +13,9 @@ use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
 use crate::job::record::Ended;
 use crate::job::snapshot::{Snapshot, TaskView};
 
+/// Of tasks that were left out so many are told with their last errors.
+const LEFT_OUT_TOLD_MAX: usize = 10;
+
 /// What the coordinator knows beside the names: read once from files that never move again, or watched.
 pub struct Facts<'a> {
     /// How attempts in `failed/` and `expired/` ended, by file name.
@@ -35,6 +38,8 @@ pub struct Facts<'a> {
     pub max_lost: u32,
     /// How many unclaimed tasks there are to be at once, at least.
     pub window: usize,
+    /// Tasks past their limit are left out and named at the end, and the job fails at once when they are so many; `None`: the first one fails it.
+    pub leave_out: Option<usize>,
 }
 
 /// How an attempt in `failed/` or `expired/` ended.
@@ -107,6 +112,7 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
     let is_done = |view: &TaskView| view.done.iter().any(|claim| !retracted.contains(claim));
     let maps_done = snapshot.maps.iter().all(is_done);
     let mut room = Window::of(snapshot, facts.window).room(snapshot);
+    let mut left_out = Vec::new();
     for (task, view) in snapshot.tasks() {
         if is_done(view) {
             drop_copies(task, view, &mut actions);
@@ -121,7 +127,8 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
         };
         if may_issue && is_nowhere(view, facts) {
             match verdict(task, view, facts) {
-                Some(failure) => return vec![failure],
+                Some(failure) if facts.leave_out.is_none() => return vec![failure],
+                Some(failure) => left_out.push(failure),
                 None if snapshot.pause => {}
                 // What was tried before has waited long enough.
                 None if view.highest == 0 && room == 0 => {}
@@ -132,7 +139,12 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
             }
         }
     }
-    if maps_done && retracted.is_empty() {
+    if let Some(most) = facts.leave_out {
+        let n_done = snapshot.maps.iter().filter(|view| is_done(view)).count();
+        if left_out.len() >= most || retracted.is_empty() && n_done + left_out.len() == snapshot.maps.len() {
+            return vec![end_without_reduce(left_out, snapshot.maps.len())];
+        }
+    } else if maps_done && retracted.is_empty() {
         if !snapshot.phases.reduce {
             actions.push(Action::PlanReduce);
         } else if snapshot.reduces.iter().all(is_done) {
@@ -143,6 +155,21 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
         actions.extend(backup::backups(snapshot, facts));
     }
     actions
+}
+
+/// A job without a reduce phase ends with its last task. Where some were left out it has failed, and the attempts that count against them are blamed.
+fn end_without_reduce(left_out: Vec<Action>, tasks: usize) -> Action {
+    let (count, mut texts, mut blamed, mut first) = (left_out.len(), Vec::new(), Vec::new(), None);
+    for failure in left_out {
+        let Action::Fail { task, error, blames } = failure else { continue };
+        first.get_or_insert(task);
+        texts.extend((texts.len() < LEFT_OUT_TOLD_MAX).then_some(error));
+        blamed.extend(blames);
+    }
+    let Some(task) = first else { return Action::Finish };
+    let more = if count > texts.len() { format!("\nand {} more", count - texts.len()) } else { String::new() };
+    let error = format!("{count} of {tasks} tasks failed for good:\n{}{more}", texts.join("\n"));
+    Action::Fail { task, error, blames: blamed }
 }
 
 /// After the end: nothing stays claimable or claimed.

@@ -72,7 +72,7 @@ fn pack(claim: &ClaimName, made: &Made, elapsed_ms: u64) -> Option<Box<[u8]>> {
         _ => return None,
     }
     made.counters.values().for_each(|n| put(&mut bytes, *n));
-    made.skipped.is_empty().then(|| bytes.into_boxed_slice())
+    (made.skipped.is_empty() && made.ran.is_none()).then(|| bytes.into_boxed_slice())
 }
 
 fn unpack(claim: &ClaimName, names: &Names, mut bytes: &[u8]) -> (Made, u64) {
@@ -82,7 +82,7 @@ fn unpack(claim: &ClaimName, names: &Names, mut bytes: &[u8]) -> (Made, u64) {
         sections => vec![FileSum { name: run_of(claim), len: take(&mut bytes), crc32: take(&mut bytes) as u32, sections }],
     };
     let counters = names.iter().map(|name| (name.clone(), take(&mut bytes))).collect();
-    (Made { files, counters, skipped: Vec::new() }, elapsed_ms)
+    (Made { files, counters, skipped: Vec::new(), ran: None }, elapsed_ms)
 }
 
 fn run_of(claim: &ClaimName) -> String {

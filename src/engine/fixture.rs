@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::input::{InputFile, resolve};
 use super::{AnyApp, Budget, Care, MapWork, ReduceWork, ShuffleInput};
-use crate::app::Context;
+use crate::app::{Context, JobFacts};
 use crate::control::Control;
 use crate::data::{Counters, Failure, FileSum, Made, Piece, ShuffleForm, Split};
 use crate::ids::TaskId;
@@ -67,7 +67,7 @@ pub(super) struct Bench<'a> {
 impl Bench<'_> {
     /// Runs one map task; its attempt is called `map-N`.
     pub(super) fn map(&self, number: u32, split: &Split) -> Result<Made, Failure> {
-        let context = Context { job_dir: self.dir.to_owned(), attempt: TaskId::map(number).attempt(1) };
+        let context = Context { job_dir: self.dir.to_owned(), attempt: TaskId::map(number).attempt(1), job: JobFacts::default() };
         let name = format!("map-{number}");
         let shuffle_dir = self.dir.join("shuffle");
         fs::create_dir_all(&shuffle_dir).expect("created");
@@ -89,7 +89,7 @@ impl Bench<'_> {
 
     /// Runs one reduce task over what the maps made.
     pub(super) fn reduce(&self, partition: u32, maps: &[Made]) -> Result<Made, Failure> {
-        let context = Context { job_dir: self.dir.to_owned(), attempt: TaskId::reduce(partition).attempt(1) };
+        let context = Context { job_dir: self.dir.to_owned(), attempt: TaskId::reduce(partition).attempt(1), job: JobFacts::default() };
         let input = |(n, made): (usize, &Made)| ShuffleInput { attempt: format!("map-{n}"), file: file_of(made, partition) };
         let inputs: Vec<_> = maps.iter().enumerate().map(input).collect();
         self.app.run_reduce(&ReduceWork {

@@ -44,7 +44,7 @@ fn run_to_run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     counters::add_read(&mut counters, tally);
     counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
     counters::add(&mut counters, counters::SHUFFLE_BYTES, shuffle_bytes);
-    Ok(Made { files: file.into_iter().collect(), counters, skipped })
+    Ok(Made { files: file.into_iter().collect(), counters, skipped, ran: None })
 }
 
 fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
@@ -59,25 +59,15 @@ fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
         }
     })?;
     let skipped = care::skipped(work.care);
-    let n_pairs = pairs.n_pairs;
-    let (texts, n_shuffled, mut counters) = pairs.finish();
-    let mut files = Vec::with_capacity(texts.len());
-    for (partition, text) in texts.iter().enumerate() {
-        if work.control.is_cancelled() {
-            return Err(Failure::Cancelled);
-        }
-        files.push(write_file(work, partition, text)?);
-    }
-    let shuffle_bytes = files.iter().map(|file| file.len).sum();
+    let (files, mut counters) = pairs.write(work)?;
     counters::add_read(&mut counters, tally);
-    let made = [(counters::PAIRS_OUT, n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled), (counters::SHUFFLE_BYTES, shuffle_bytes)];
-    counters::add_all(&mut counters, &made);
+    counters::add(&mut counters, counters::SHUFFLE_BYTES, files.iter().map(|file| file.len).sum());
     counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
-    Ok(Made { files, counters, skipped })
+    Ok(Made { files, counters, skipped, ran: None })
 }
 
 /// A line may take the memory budget, and what a slot may take beside it for reading.
-fn reader<'a>(unit: Unit, work: &MapWork<'a>) -> Reader<'a> {
+pub(super) fn reader<'a>(unit: Unit, work: &MapWork<'a>) -> Reader<'a> {
     let reader = Reader::new(work.base, unit, work.control).with_block_bytes_for(work.split);
     reader.with_line_bytes_max(work.budget.memory.max(16 << 20)).with_care(work.care)
 }
@@ -106,7 +96,7 @@ struct Total<V> {
 }
 
 /// What the app emitted so far. One of `texts` and `totals` is used: it is the app's constant that decides.
-struct Pairs<'a, A: App> {
+pub(super) struct Pairs<'a, A: App> {
     app: &'a A,
     context: &'a Context,
     ranges: Option<&'a RangeTable>,
@@ -122,7 +112,7 @@ struct Pairs<'a, A: App> {
 }
 
 impl<'a, A: App> Pairs<'a, A> {
-    fn new(app: &'a A, context: &'a Context, partitions: u32) -> Pairs<'a, A> {
+    pub(super) fn new(app: &'a A, context: &'a Context, partitions: u32) -> Pairs<'a, A> {
         let texts = vec![Vec::new(); partitions.max(1) as usize];
         Pairs {
             app,
@@ -147,6 +137,21 @@ impl<'a, A: App> Pairs<'a, A> {
             self.fault = Some(text);
         }
         None
+    }
+
+    /// Writes the files; the counters say how many pairs there were.
+    pub(super) fn write(self, work: &MapWork<'_>) -> Result<(Vec<FileSum>, Counters), Failure> {
+        let n_pairs = self.n_pairs;
+        let (texts, n_shuffled, mut counters) = self.finish();
+        let mut files = Vec::with_capacity(texts.len());
+        for (partition, text) in texts.iter().enumerate() {
+            if work.control.is_cancelled() {
+                return Err(Failure::Cancelled);
+            }
+            files.push(write_file(work, partition, text)?);
+        }
+        counters::add_all(&mut counters, &[(counters::PAIRS_OUT, n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled)]);
+        Ok((files, counters))
     }
 
     /// The files' contents, how many pairs they hold, and the app's counters.

@@ -1,6 +1,6 @@
 //! The data plane: inputs to splits, splits to shuffle files, shuffle files to output files. It knows no protocol: it is told where to read
 //! and write, and says what it made. Reading order: `input`, `split`, `reader`, `window`, `unpack`, `sample`, `map`, `emitter` (with `table`, `lists` and `pool`, `arena`, `spill`), `run`, `merge`, `reduce`, `reduce_runs`,
-//! `output`, `sequential`; the readable form is `shuffle_json` and `group`. Beneath them `key` and `order` (keys as integers), `budget`, `draft` (a file not yet
+//! `output`, `sequential`; any commands as an app are `stream`; the readable form is `shuffle_json` and `group`. Beneath them `key` and `order` (keys as integers), `budget`, `draft` (a file not yet
 //! visible), `sum` (checksums), `guard` (panics), `care` (bad records), `counters`.
 //!
 //! How far combining went is `pairs shuffled` / `pairs out`.
@@ -14,6 +14,7 @@
 //! | `pairs out` | map | pairs the app emitted |
 //! | `pairs shuffled` | map | pairs left after combining |
 //! | `shuffle bytes` | map | the shuffle files' length |
+//! | `combiner pairs in`, `combiner pairs out` | map | of a job with a combiner command (see [`stream`]): pairs it read and wrote; `pairs out` are then those it wrote |
 //! | `spills` | map | sorted runs written because the memory was used up; absent where there were none |
 //! | `merge passes` | both | merges before the last one, because of too many runs; absent where there were none |
 //! | `bad blocks` | reduce | blocks of shuffle files that were wrong in a first read and right in a second; absent where there were none |
@@ -55,6 +56,7 @@ mod sequential;
 mod shuffle_json;
 mod spill;
 pub mod split;
+pub mod stream;
 pub mod sum;
 mod table;
 #[cfg(test)]
@@ -172,7 +174,7 @@ pub struct AppEntry {
 
 /// Makes the app called `name`, or says which there are.
 pub fn make(apps: &[AppEntry], name: &str, options: &Options) -> crate::Result<Box<dyn AnyApp>> {
-    let Some(entry) = apps.iter().find(|entry| entry.name == name) else {
+    let Some(entry) = apps.iter().find(|entry| entry.name == name).or_else(|| Some(&stream::ENTRY).filter(|entry| entry.name == name)) else {
         let known: Vec<&str> = apps.iter().map(|entry| entry.name).collect();
         let error = crate::Error::new(crate::ErrorKind::Usage, format!("no app is called `{name}`"));
         let order = if name.contains(['/', '.', '*']) { "; the app comes first, then the inputs" } else { "" };

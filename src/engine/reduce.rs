@@ -29,7 +29,7 @@ pub(super) fn run<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failur
 }
 
 /// What to report, now that all inputs are looked through.
-fn failure_of(work: &ReduceWork<'_>, stop: Stop) -> Result<Failure, Failure> {
+pub(super) fn failure_of(work: &ReduceWork<'_>, stop: Stop) -> Result<Failure, Failure> {
     match stop {
         Stop::Damaged(input) => Ok(Failure::Damaged(reduce_runs::damaged(work, Some(input))?)),
         Stop::Failure(failure @ (Failure::App(_) | Failure::Record(_))) => {
@@ -95,13 +95,13 @@ fn admits(work: &ReduceWork<'_>, key: &[u8]) -> bool {
     work.care.is_none_or(|care| care.admits(fingerprint(key), || care::place_of(key)))
 }
 
-fn finish(file: OutputFile, work: &ReduceWork<'_>, n_pairs: u64, n_keys: u64) -> Result<Made, Failure> {
+pub(super) fn finish(file: OutputFile, work: &ReduceWork<'_>, n_pairs: u64, n_keys: u64) -> Result<Made, Failure> {
     let skipped = care::skipped(work.care);
     let (described, mut counters) = file.finish(&work.output)?;
     let made = [(counters::PAIRS_IN, n_pairs), (counters::KEYS_IN, n_keys), (counters::OUTPUT_BYTES, described.len)];
     counters::add_all(&mut counters, &made);
     counters::add_some(&mut counters, &[(counters::KEYS_SKIPPED, skipped.len() as u64)]);
-    Ok(Made { files: vec![described], counters, skipped })
+    Ok(Made { files: vec![described], counters, skipped, ran: None })
 }
 
 /// Calls the app for one key; the caller looks first whether the values ended as they should.
@@ -121,7 +121,7 @@ pub(super) fn at_key(text: &str, key: &[u8]) -> String {
     format!("{text} (in the key `{}`)", care::show_key(key))
 }
 
-fn gather(work: &ReduceWork<'_>) -> Result<Groups, Failure> {
+pub(super) fn gather(work: &ReduceWork<'_>) -> Result<Groups, Failure> {
     let mut groups = Groups::default();
     let mut damaged: Vec<String> = Vec::new();
     for input in work.inputs {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::reader::Reader;
 use super::unpack::Packing;
-use crate::app::{App, Context, Emit, Partitioning, Record, Unit, Value};
+use crate::app::{App, Context, Emit, JobFacts, Partitioning, Record, Unit, Value};
 use crate::control::Control;
 use crate::data::{Failure, Piece, Split};
 use crate::ids::TaskId;
@@ -42,7 +42,7 @@ pub(super) fn ranges<A: App>(app: &A, files: &[Piece], base: &Path, partitions: 
 }
 
 fn keys<A: App>(app: &A, files: &[Piece], base: &Path, partitions: u32) -> Result<Vec<Vec<u8>>, Failure> {
-    let context = Context { job_dir: base.to_owned(), attempt: TaskId::map(0).attempt(1) };
+    let context = Context { job_dir: base.to_owned(), attempt: TaskId::map(0).attempt(1), job: JobFacts::default() };
     let control = Control::default();
     let mut reader = Reader::new(base, app.unit(), &control).with_block_bytes(PLACE_BYTES as usize);
     let mut all = Vec::new();

@@ -12,7 +12,7 @@ use super::counters;
 use super::map::at_record;
 use super::reader::Reader;
 use super::reduce::at_key;
-use crate::app::{App, Context, Emit, Output, Sink, Value, ValueSource, Values};
+use crate::app::{App, Context, Emit, JobFacts, Output, Sink, Value, ValueSource, Values};
 use crate::control::Control;
 use crate::data::{Counters, Failure, Piece, Split};
 use crate::error::{Error, ErrorKind};
@@ -25,7 +25,7 @@ use crate::partition::RangeTable;
 pub(super) fn run<A: App>(app: &A, files: &[Split], partitions: u32, out: &mut dyn Write) -> Result<Counters, Failure> {
     let dir = tempfile::Builder::new().prefix("flockwork-sequential-").tempdir();
     let dir = dir.map_err(|error| Failure::Disk(Error::io("cannot create a directory in", std::env::temp_dir(), error)))?;
-    let context = Context { job_dir: dir.path().to_owned(), attempt: TaskId::map(0).attempt(1) };
+    let context = Context { job_dir: dir.path().to_owned(), attempt: TaskId::map(0).attempt(1), job: JobFacts::default() };
     let pieces: Vec<Piece> = files.iter().flat_map(|file| file.pieces.iter().cloned()).collect();
     let ranges = super::sample::ranges(app, &pieces, Path::new("/"), partitions)?;
     let partitions = vec![Keys::new(); partitions.max(1) as usize];
@@ -76,7 +76,7 @@ fn reduce_all<A: App>(
     Ok(sink.bytes)
 }
 
-fn unwritable(error: io::Error) -> Failure {
+pub(super) fn unwritable(error: io::Error) -> Failure {
     Failure::Disk(Error::new(ErrorKind::Io, "cannot write the result").because(error))
 }
 

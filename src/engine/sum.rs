@@ -65,8 +65,15 @@ impl Sum {
 }
 
 /// The CRC-32 of these bytes.
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+pub fn crc32(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
+}
+
+/// The CRC-32 of bytes whose CRC-32 is `before`, with these behind them; 0 before the first.
+pub fn crc32_on(before: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(before);
+    hasher.update(bytes);
+    hasher.finalize()
 }
 
 /// The CRC-32 of `a` and `b` behind each other.

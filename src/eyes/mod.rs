@@ -3,8 +3,9 @@
 //! [`status`] is one look for people and scripts; [`verify`] checks every law and every checksum. A file that may still move (`pending/`, `claimed/`) is never
 //! opened, for an NFSv4 server hands whoever reads it a delegation, and everybody waits when that machine dies.
 
-use crate::ids::ClaimName;
+use crate::ids::{ClaimName, WorkerName};
 
+pub mod items;
 pub mod show;
 pub mod status;
 mod tally;
@@ -18,6 +19,11 @@ pub fn is_shuffle_name(name: &str) -> bool {
         Some(_) | None => name.strip_suffix(".run"),
     };
     stem.is_some_and(|stem| stem.parse::<ClaimName>().is_ok())
+}
+
+/// True for `node7.4121.k3f.seg`.
+pub fn is_segment_name(name: &str) -> bool {
+    name.strip_suffix(".seg").is_some_and(|worker| worker.parse::<WorkerName>().is_ok())
 }
 
 /// 3 of `mr-out-00003`.

@@ -40,7 +40,9 @@ impl Status {
         if self.phase != "planning" {
             line_of_tasks(&mut text, "map", &self.map);
         }
-        line_of_tasks(&mut text, "reduce", &self.reduce);
+        if self.reduce.total > 0 {
+            line_of_tasks(&mut text, "reduce", &self.reduce);
+        }
         let _ = writeln!(
             text,
             "attempts {} done, {} failed, {} lost or taken back",

@@ -151,7 +151,10 @@ pub(super) fn errors(disk: &dyn Disk, snapshot: &Snapshot) -> Vec<ErrorSeen> {
     let told = by_time.iter().take(TOLD_MAX).filter_map(|(_, claim)| {
         let bytes = disk.read(&layout::held(State::Failed, claim), RECORD_BYTES_MAX).ok()?;
         let text = match record::own_error(&claim.to_string(), &bytes) {
-            TaskError::App(text) | TaskError::Input(text) | TaskError::Record(BadRecord { why: text, .. }) => text,
+            TaskError::App(text)
+            | TaskError::Input(text)
+            | TaskError::Command { why: text, .. }
+            | TaskError::Record(BadRecord { why: text, .. }) => text,
             TaskError::Damaged(names) => format!("found the shuffle files of {} map attempts missing or damaged", names.len()),
         };
         Some(ErrorSeen { attempt: claim.to_string(), text: first_lines(&text) })

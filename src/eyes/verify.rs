@@ -95,6 +95,7 @@ pub fn verify(disk: &dyn Disk, root: &Path, spec: &Spec) -> Result<Report> {
     inspection.check_records();
     inspection.check_reduce_plan()?;
     inspection.check_shuffle();
+    inspection.check_segments();
     inspection.check_outputs().map_err(unreadable)?;
     inspection.check_counters();
     Ok(inspection.report)

@@ -32,6 +32,8 @@ pub const LOG: &str = "log";
 pub const MARKERS: &str = "markers";
 /// Locked by the live coordinator.
 pub const COORDINATOR_LOCK: &str = "coordinator.lock";
+/// The items of a job of commands (see [`crate::each`]), one behind the other.
+pub const ITEMS: &str = "items";
 /// Touch it to pause the job.
 pub const PAUSE: &str = "pause";
 /// Touch it to cancel the job.
@@ -110,6 +112,12 @@ pub fn shuffle_json(claim: &ClaimName, partition: u32) -> String {
 pub fn shuffle_run(claim: &ClaimName) -> String {
     format!("{SHUFFLE}/{claim}.run")
 }
+
+/// `output/node7.4121.k3f.seg`: what the commands that this worker ran wrote.
+pub fn segment(worker: &WorkerName) -> String {
+    format!("{OUTPUT}/{worker}.seg")
+}
+
 /// What a reduce attempt writes, of a job whose outputs go to `output`.
 pub fn attempt_output(output: &str, claim: &ClaimName) -> String {
     format!("{}/{claim}", attempts_dir(output))

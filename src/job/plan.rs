@@ -49,16 +49,10 @@ pub struct Head {
     pub asked: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct MapLine {
     task: u32,
     split: Split,
-}
-
-#[derive(Serialize)]
-struct MapLineOf<'a> {
-    task: u32,
-    split: &'a Split,
 }
 
 /// What the plan of reduce says of one map task: the attempt that counts and the files it made.
@@ -74,10 +68,22 @@ pub struct Counted {
 
 /// Writes the map plan, once.
 pub fn create_map(disk: &dyn Disk, root: &Path, job: &str, splits: &[Split], ranges: Option<RangeTable>) -> Result<Created> {
-    let maps = u32::try_from(splits.len()).ok().filter(|maps| *maps <= MAPS_MAX);
+    create_map_of(disk, root, job, splits.len(), splits.iter().cloned(), ranges)
+}
+
+/// The same of `count` splits that are made one by one: the file is in memory, they are not.
+pub fn create_map_of(
+    disk: &dyn Disk,
+    root: &Path,
+    job: &str,
+    count: usize,
+    splits: impl Iterator<Item = Split>,
+    ranges: Option<RangeTable>,
+) -> Result<Created> {
+    let maps = u32::try_from(count).ok().filter(|maps| *maps <= MAPS_MAX);
     let too_many = || Error::new(ErrorKind::Input, format!("cannot plan more than {MAPS_MAX} map tasks;")).advise("raise --split-size");
     let maps = maps.ok_or_else(too_many)?;
-    let lines = splits.iter().zip(0..).map(|(split, task)| serde_json::to_vec(&MapLineOf { task, split }));
+    let lines = splits.zip(0..).map(|(split, task)| serde_json::to_vec(&MapLine { task, split }));
     let asked = asked(disk, root)?;
     create_plan(disk, root, PHASE_MAP, &Head { format: super::spec::FORMAT, job: job.to_owned(), maps, ranges, asked }, lines)
 }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{BadRecord, Made, Spot};
+use crate::data::{BadRecord, Made, Ran, Spot};
 use crate::units::stamp_utc;
 
 /// Largest task file that is read, in bytes: a result lists one file per partition.
@@ -65,6 +65,13 @@ pub enum TaskError {
     App(String),
     /// The app returned an error or panicked in this very record.
     Record(BadRecord),
+    /// A command ended badly.
+    Command {
+        /// In words.
+        why: String,
+        /// How it went.
+        ran: Box<Ran>,
+    },
     /// An input is missing, unreadable or changed.
     Input(String),
     /// Shuffle files of these map attempts were missing or wrong in two fresh reads. No error of this task's.

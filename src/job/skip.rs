@@ -49,7 +49,7 @@ pub fn said(state: State, name: &str, bytes: &[u8]) -> Said {
         State::Failed => match record::own_error(name, bytes) {
             TaskError::Record(bad) => Said::FailedAt(bad.spot, bad.why),
             TaskError::App(text) => noted(&text),
-            TaskError::Input(_) | TaskError::Damaged(_) => Said::Nothing,
+            TaskError::Input(_) | TaskError::Damaged(_) | TaskError::Command { .. } => Said::Nothing,
         },
         State::Expired => match record::why_ended(name, bytes) {
             // A result: it was retracted, and whoever did so has not said it yet.

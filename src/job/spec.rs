@@ -17,11 +17,13 @@ pub const FORMAT: u32 = 1;
 /// Largest `job.json` that is read, in bytes.
 pub(super) const SPEC_BYTES_MAX: u64 = 64 << 20;
 
+/// The app of jobs of commands; no program's own app is run under this name.
+pub const COMMANDS_APP: &str = "each";
 /// Most reduce tasks, and so output files.
 pub const REDUCES_MAX: u32 = 100_000;
 
 /// Longest lease or stall that is believed: a hundred years, so that sums of times stay within what a clock can say.
-const TIME_MS_MAX: u64 = 100 * 366 * 24 * 3600 * 1000;
+pub const TIME_MS_MAX: u64 = 100 * 366 * 24 * 3600 * 1000;
 
 /// What was asked for. Unknown fields of a file are ignored; a newer `format` is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,10 +95,21 @@ impl Ask {
         Duration::from_millis(self.lease_ms)
     }
 
+    /// True for a job that ends with its last map task: one of commands, each of which is all there is to its task.
+    pub fn is_map_only(&self) -> bool {
+        self.app == COMMANDS_APP
+    }
+
+    /// After how many tasks that are past their limit the job fails; until then they are left out, and named at the end. Where none may be, `None`.
+    pub fn leave_out(&self) -> Option<usize> {
+        let asked = self.options.get("fail_fast").and_then(|text| text.parse().ok());
+        self.is_map_only().then(|| asked.unwrap_or(usize::MAX))
+    }
+
     /// What no command line can have asked for: numbers beyond these are nobody's wish, and would cost memory or time without end.
     fn fault(&self) -> Option<String> {
         let limits = [
-            ("reduces", u64::from(self.reduces), 1, u64::from(REDUCES_MAX)),
+            ("reduces", u64::from(self.reduces), u64::from(!self.is_map_only()), u64::from(REDUCES_MAX)),
             ("split_bytes", self.split_bytes, 1, u64::MAX),
             ("split_lines", self.split_lines.unwrap_or(1), 1, u64::MAX),
             ("lease_ms", self.lease_ms, 1, TIME_MS_MAX),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Tasks, assign};
-use crate::app::Context;
+use crate::app::{Context, JobFacts};
 use crate::control::Control;
 use crate::data::{Failure, FileSum, Made, ShuffleForm};
 use crate::disk::Disk;
@@ -24,6 +24,7 @@ pub struct Engine {
     ask: Ask,
     app: Box<dyn AnyApp>,
     budget: Budget,
+    facts: JobFacts,
     plan: Option<Read>,
     /// That of a claim whose attempt met a full disk, and is tried again.
     note: Option<(ClaimName, Noting)>,
@@ -35,8 +36,15 @@ type Noting = Rc<RefCell<Option<Note>>>;
 impl Engine {
     /// For the job `ask` at `root`, with the app it names.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, ask: Ask, app: Box<dyn AnyApp>) -> Engine {
+        let facts = JobFacts { id: String::new(), cwd: PathBuf::new(), reduces: ask.reduces };
         let budget = Budget::new(ask.memory_bytes);
-        Engine { disk, root, ask, app, budget, plan: None, note: None }
+        Engine { disk, root, ask, app, budget, facts, plan: None, note: None }
+    }
+
+    /// The same, telling its app which job this is, and where it was submitted.
+    pub fn of_job(mut self, id: &str, cwd: &str) -> Engine {
+        (self.facts.id, self.facts.cwd) = (id.to_owned(), PathBuf::from(cwd));
+        self
     }
 
     fn run_map(&mut self, claim: &ClaimName, control: &Control, care: Option<&Care>) -> Result<Made, Failure> {
@@ -107,7 +115,7 @@ impl Engine {
     }
 
     fn context(&self, claim: &ClaimName) -> Context {
-        Context { job_dir: self.root.clone(), attempt: claim.attempt }
+        Context { job_dir: self.root.clone(), attempt: claim.attempt, job: self.facts.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A worker: find, claim, run, commit; one attempt at a time, one incarnation per process and job.
 //!
 //! [`Worker::turn`] is the whole protocol side of it and runs on any [`Disk`]; what an attempt *does* is behind [`Tasks`], its heartbeat behind [`Pulse`].
-//! Around it, `slot.rs` is a real process and `supervisor.rs` keeps several of them alive. Reading order: this file, `fitness`, `assign`, `execute`, `pulse`, `slot`,
+//! Around it, `slot.rs` is a real process and `supervisor.rs` keeps several of them alive. Reading order: this file, `fitness`, `assign`, `execute`, `commands`, `pulse`, `slot`,
 //! `supervisor`.
 //!
 //! Cost of waiting: one listing of `pending/` and two looks a turn, a turn a second. Of a task: one claim, one commit (see `job/claim.rs`); `pending/` is listed once for
@@ -28,9 +28,11 @@ use crate::job::spec::Spec;
 use fitness::{Fitness, Remedy};
 
 pub mod assign;
+pub mod commands;
 pub mod execute;
 mod fitness;
 pub mod pulse;
+mod scratch;
 pub mod slot;
 pub mod supervisor;
 
@@ -410,6 +412,7 @@ fn verb(disk: &dyn Disk, claim: Claim, ran: &Result<Made, Failure>) -> Result<Co
         Err(Failure::Cancelled) => claim.give_back(disk),
         Err(Failure::App(text)) => claim.fail(disk, TaskError::App(text.clone())),
         Err(Failure::Record(bad)) => claim.fail(disk, TaskError::Record(bad.clone())),
+        Err(Failure::Command(why, ran)) => claim.fail(disk, TaskError::Command { why: why.clone(), ran: ran.clone() }),
         Err(Failure::Input(text)) => claim.fail(disk, TaskError::Input(text.clone())),
         Err(Failure::Damaged(names)) => claim.fail(disk, TaskError::Damaged(names.clone())),
         Err(Failure::Disk(error)) => claim.fail(disk, TaskError::App(error.to_string())),

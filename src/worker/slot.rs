@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use super::commands::Commands;
 use super::execute::Engine;
 use super::pulse::{Exit, Heart};
-use super::{Pulse, Turn, Worker};
+use super::{Pulse, Tasks, Turn, Worker};
 use crate::app::Options;
+use crate::command::leash;
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
 use crate::disk::rename::is_gone;
 use crate::disk::watch::{Backoff, Watch, Woken};
+use crate::each::orders::is_each;
 use crate::engine::{self, AppEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::here;
@@ -54,6 +57,7 @@ pub fn run(root: &Path, parent: u32, voice: Voice, apps: &[AppEntry], trust: &Tr
     if !die_with(parent) {
         return STATUS_LEFT;
     }
+    leash::arm(std::env::current_exe().unwrap_or_default(), &["leash"]);
     match work(root, voice, apps, trust) {
         Ok(status) => status,
         Err(error) if error.kind() == ErrorKind::Vanished => STATUS_VANISHED,
@@ -89,8 +93,13 @@ fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i
     // Before anything rests on it: that it is what the job was planned from.
     let _ = Plan::map(&*disk, root)?;
     trust.check_output(root, &spec.ask.output)?;
-    let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
     let name = here::new_name();
+    let mut tasks: Box<dyn Tasks> = if is_each(&spec.ask) {
+        Box::new(Commands::new(Arc::clone(&disk), root.to_owned(), &spec, &name)?)
+    } else {
+        let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
+        Box::new(Engine::new(Arc::clone(&disk), root.to_owned(), spec.ask.clone(), app).of_job(&spec.id, &spec.cwd))
+    };
     let presence = Presence::register(&*disk, &name, here::uid()).map_err(|error| match is_gone(&error) {
         true => Error::io("cannot register a worker in", root.join("workers"), error).of_kind(ErrorKind::Vanished),
         false => Error::io("cannot register a worker in", root.join("workers"), error),
@@ -98,15 +107,14 @@ fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i
     let heart = Heart::start(Arc::clone(&disk), &name, &spec.ask, end_process);
     let watch = Watch::local(root, &[State::Pending.dir(), PHASE, "."]);
     leave_on_signals(&heart, &watch)?;
-    let mut tasks = Engine::new(Arc::clone(&disk), root.to_owned(), spec.ask.clone(), app);
     let log = Log::open(&*disk, &name);
     let mut worker = Worker::new(Arc::clone(&disk), root.to_owned(), spec, name.clone(), here::chance(), log);
-    let status = turns(&mut worker, &mut tasks, &heart, &watch, voice);
+    let status = turns(&mut worker, &mut *tasks, &heart, &watch, voice);
     presence.leave(&*disk);
     status
 }
 
-fn turns(worker: &mut Worker, tasks: &mut Engine, heart: &Heart, watch: &Watch, voice: Voice) -> Result<i32> {
+fn turns(worker: &mut Worker, tasks: &mut dyn Tasks, heart: &Heart, watch: &Watch, voice: Voice) -> Result<i32> {
     let mut backoff = Backoff::new(FIRST_WAIT, LARGEST_WAIT, here::chance());
     let mut said = Said::default();
     loop {

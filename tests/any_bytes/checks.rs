@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
-use flockwork::app::{App, AppResult, Context, Emit, Output, Record, Values};
+use flockwork::app::{App, AppResult, Context, Emit, JobFacts, Output, Record, Values};
 use flockwork::control::Control;
 use flockwork::data::{Failure, FileSum, ShuffleForm};
 use flockwork::disk::real::RealDisk;
@@ -182,7 +182,7 @@ fn reduce_all(dir: &Path, file: &FileSum, bytes: &[u8]) -> Vec<u32> {
             output: dir.join("out"),
             form: ShuffleForm::Run,
             budget: Budget::new(1 << 20),
-            context: &Context { job_dir: dir.to_owned(), attempt: TaskId::reduce(*partition).attempt(1) },
+            context: &Context { job_dir: dir.to_owned(), attempt: TaskId::reduce(*partition).attempt(1), job: JobFacts::default() },
             care: None,
             control: &Control::default(),
         });

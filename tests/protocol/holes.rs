@@ -108,6 +108,7 @@ fn attempt_numbers_go_one_above_the_highest_and_counting_would_use_a_name_twice(
         max_errors: 4,
         max_lost: 16,
         window: 9,
+        leave_out: None,
     };
     let by_counting = TaskId::map(0).attempt(u32::try_from(snapshot.maps[0].expired.len()).expect("two") + 1);
     assert_eq!(plan(&snapshot, &facts), [Action::Issue(TaskId::map(0).attempt(4))]);

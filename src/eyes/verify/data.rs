@@ -4,7 +4,8 @@ use std::io;
 
 use super::Inspection;
 use crate::data::Counters;
-use crate::eyes::{is_shuffle_name, output_number};
+use crate::each::segment::Reader;
+use crate::eyes::{is_segment_name, is_shuffle_name, output_number};
 use crate::ids::{ClaimName, TaskId};
 use crate::job::end::OutputSum;
 use crate::job::layout::{self, OUTPUT, PHASE_CLEANED, PHASE_END, SHUFFLE, State};
@@ -25,6 +26,24 @@ impl Inspection<'_> {
                 } else {
                     self.report.fault(layout::held(State::Done, &claim), format!("names {}, which is no file of its own", file.name));
                 }
+            }
+        }
+    }
+
+    /// What the commands that count wrote, and those that failed: their stretches of the segments.
+    pub(super) fn check_segments(&mut self) {
+        let ran = self.counting.iter().filter_map(|claim| Some((claim.clone(), self.made.get(claim)?.ran.clone()?)));
+        for (claim, ran) in ran.collect::<Vec<_>>() {
+            let path = layout::segment(&claim.worker);
+            let read = Reader::open(&self.root.join(&path)).and_then(|reader| {
+                let stretches = ran.out.iter().chain(&ran.err);
+                stretches.clone().try_for_each(|stretch| reader.copy(*stretch, &mut io::sink()))?;
+                Ok(crate::data::bytes_of(&ran.out).saturating_add(crate::data::bytes_of(&ran.err)))
+            });
+            match read {
+                Ok(bytes) => self.report.bytes += bytes,
+                Err(_) if ran.out.is_empty() && ran.err.is_empty() => {}
+                Err(error) => self.report.fault(path, format!("does not hold what {claim} wrote: {error}")),
             }
         }
     }
@@ -89,6 +108,7 @@ impl Inspection<'_> {
             match output_number(&entry.name) {
                 Some(partition) => self.check_published(&path, &entry.name, partition),
                 // What else lies in a directory that the user chose is the user's.
+                None if dir == OUTPUT && is_segment_name(&entry.name) => {}
                 None if dir == OUTPUT => self.report.note(path, "is not flockwork's; it is left alone"),
                 None => {}
             }

@@ -1,0 +1,96 @@
+//! `flockwork stream`: any commands as mapper and reducer; a form of `run`, and with `--submit` of `submit`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::ask::{self, JobArgs};
+use super::open;
+use super::run::{How, drive};
+use super::trust::TrustArgs;
+use crate::command::split_words;
+use crate::engine::{AppEntry, stream};
+use crate::error::Result;
+use crate::job::spec::REDUCES_MAX;
+use crate::units::parse_time;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "CMD is words parted by blanks; '...' and \"...\" hold blanks together, and a backslash is a backslash. There is no shell: for pipes and\n\
+                  variables write sh -c '...'. Commands run where the job was submitted, on every machine that has that folder.\n\
+                  The mapper reads lines and writes lines `key TAB value`; the reducer reads those of its keys, sorted. docs/stream.md tells the rest.\n\
+                  The same job in one thread: flockwork sequential stream -o mapper=CMD -o reducer=CMD INPUT...\n\
+                  Example: flockwork stream --mapper 'python3 map.py' --reducer 'python3 reduce.py' --job count books/*.txt"
+)]
+pub(super) struct Args {
+    /// Reads the lines of its split, writes lines `key TAB value`
+    #[arg(long, value_name = "CMD", value_parser = parse_command)]
+    mapper: String,
+    /// Reads sorted lines before they leave the map task, and writes fewer; it may run any number of times
+    #[arg(long, value_name = "CMD", value_parser = parse_command)]
+    combiner: Option<String>,
+    /// Reads the sorted lines of its keys, writes an output file
+    #[arg(long, value_name = "CMD", value_parser = parse_command)]
+    reducer: String,
+    /// Files, folders (walked) or quoted patterns
+    #[arg(required = true)]
+    inputs: Vec<String>,
+    /// Number of reduce tasks, and so of output files
+    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=i64::from(REDUCES_MAX)), value_name = "N")]
+    reduces: u32,
+    /// End a command that runs for longer, and take its attempt for failed [default: none is too long]
+    #[arg(long, value_name = "TIME", value_parser = parse_timeout)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    job: JobArgs,
+    /// Write the job directory and print its path; run nothing
+    #[arg(long, conflicts_with_all = ["slots", "quiet", "json"])]
+    submit: bool,
+    /// Slots to work with here, one process each [default: the cores]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
+    slots: Option<u32>,
+    /// Say only what is wrong
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print how the job ended as JSON on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+impl Args {
+    /// The commands as the app gets them.
+    fn options(&self) -> BTreeMap<String, String> {
+        let timeout = self.timeout.map(|timeout| format!("{}ms", ask::ms(timeout)));
+        let options = [
+            ("mapper", Some(self.mapper.clone())),
+            ("combiner", self.combiner.clone()),
+            ("reducer", Some(self.reducer.clone())),
+            ("timeout", timeout),
+        ];
+        options.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+}
+
+pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
+    let started = Instant::now();
+    let root = ask::dir_or_new(args.job.job.as_deref(), stream::NAME);
+    let trust = args.trust.resolve()?;
+    let asked = ask::ask_of((stream::NAME, args.options()), args.inputs.clone(), args.reduces, &args.job);
+    let planned = open::submit(apps, &root, &asked, &trust)?;
+    if args.submit {
+        super::print(&format!("{}\n", root.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    drive(&root, planned, &How { slots: args.slots, quiet: args.quiet, json: args.json, started }, &trust)
+}
+
+fn parse_command(text: &str) -> Result<String, String> {
+    split_words(text).map(|_| text.to_owned())
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = parse_time(text)?;
+    if timeout.is_zero() { Err("no command ends in no time".to_owned()) } else { Ok(timeout) }
+}

@@ -1,0 +1,200 @@
+//! Commands that behave badly, each in its own way.
+
+use std::time::Instant;
+
+use super::*;
+use crate::control::Control;
+
+/// Keeps everything.
+#[derive(Default)]
+struct All {
+    out: Vec<u8>,
+    err: Vec<u8>,
+}
+
+impl Ears for All {
+    fn out(&mut self, block: &[u8]) -> Result<(), Failure> {
+        self.out.extend_from_slice(block);
+        Ok(())
+    }
+
+    fn err(&mut self, block: &[u8]) {
+        self.err.extend_from_slice(block);
+    }
+}
+
+fn words(script: &str) -> [OsString; 3] {
+    ["sh", "-c", script].map(OsString::from)
+}
+
+fn order(words: &[OsString]) -> Order<'_> {
+    Order { words, dir: None, env: &[], timeout: None }
+}
+
+/// Runs a shell script over `input`.
+fn run(script: &str, input: &[u8], timeout: Option<Duration>) -> (Ended, All) {
+    let (words, control, mut all) = (words(script), Control::default(), All::default());
+    let mut running = Running::start(&Order { timeout, ..order(&words) }, Streams::piped()).expect("started");
+    for block in input.chunks(100_000) {
+        if !running.feed(block, &control, &mut all).expect("fed") {
+            break;
+        }
+    }
+    let ended = running.finish(&control, &mut all).expect("ended");
+    (ended, all)
+}
+
+/// More than any pipe holds.
+fn much() -> Vec<u8> {
+    b"a line of some length, again and again\n".repeat(100_000)
+}
+
+#[test]
+fn what_goes_in_comes_out_also_where_it_is_more_than_pipes_hold() {
+    let (ended, all) = run("cat; echo done >&2", &much(), None);
+    assert!(ended.is_good() && all.out == much(), "{ended:?}, {} bytes", all.out.len());
+    assert_eq!(all.err, b"done\n");
+    assert!(ended.max_rss > 100_000 && ended.wall > Duration::ZERO, "{ended:?}");
+}
+
+#[test]
+fn input_that_is_never_read_is_no_error() {
+    for script in ["exit 0", "exec <&-; sleep 0.2", "head -n 1", "sleep 0.1"] {
+        let (ended, _) = run(script, &much(), None);
+        assert!(ended.is_good(), "{script}: {}", ended.words());
+    }
+}
+
+#[test]
+fn how_it_ended_is_told() {
+    for (script, words) in [
+        ("exit 3", "ended with status 3"),
+        ("head -c 1; exit 7", "ended with status 7"),
+        ("kill -9 $$", "was killed by signal 9 (SIGKILL)"),
+        ("kill -SEGV $$", "was killed by signal 11 (SIGSEGV)"),
+    ] {
+        let (ended, _) = run(script, &much(), None);
+        assert_eq!((ended.words().as_str(), ended.is_good()), (words, false), "{script}");
+    }
+}
+
+#[test]
+fn much_on_both_streams_and_no_reading_blocks_nobody() {
+    let (ended, all) = run("yes out | head -c 3000000; yes err | head -c 3000000 >&2; cat >/dev/null", &much(), None);
+    assert!(ended.is_good());
+    assert_eq!((all.out.len(), all.err.len()), (3_000_000, 3_000_000));
+}
+
+#[test]
+fn a_slow_reader_is_waited_for() {
+    let (ended, all) = run("sleep 0.3; wc -c", &much(), None);
+    assert!(ended.is_good());
+    assert_eq!(String::from_utf8_lossy(&all.out).trim(), much().len().to_string());
+}
+
+#[test]
+fn one_that_takes_too_long_is_ended_and_so_is_one_that_will_not_hear() {
+    for script in ["sleep 60", "trap '' TERM; sleep 60 & wait; sleep 60", "while :; do :; done"] {
+        let started = Instant::now();
+        let (ended, _) = run(script, &much(), Some(Duration::from_millis(200)));
+        assert!(ended.timed_out && !ended.is_good(), "{script}");
+        assert!(ended.words().starts_with("ran for longer than "), "{}", ended.words());
+        assert!(started.elapsed() < Duration::from_secs(20), "{script}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn what_a_command_leaves_running_does_not_keep_it() {
+    let started = Instant::now();
+    let (ended, all) = run("setsid sleep 60 & sleep 60 & echo $!; echo said", b"", None);
+    assert!(ended.is_good() && started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    let said = String::from_utf8(all.out).expect("text");
+    assert!(said.ends_with("said\n"));
+    // The one in its group is gone with it; the other has a session of its own.
+    let left: i32 = said.lines().next().and_then(|pid| pid.parse().ok()).expect("a number");
+    let gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    };
+    let waited = Instant::now();
+    while !gone() {
+        assert!(waited.elapsed() < Duration::from_secs(20), "{left} lives on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_cancelled_command_ends_at_once() {
+    let (words, control) = (words("sleep 60"), std::sync::Arc::new(Control::default()));
+    let running = Running::start(&order(&words), Streams::piped()).expect("started");
+    let (started, canceller) = (Instant::now(), std::sync::Arc::clone(&control));
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        canceller.cancel();
+    });
+    let ended = running.finish(&control, &mut All::default());
+    assert!(matches!(ended, Err(Failure::Cancelled)), "{ended:?}");
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_held_command_stands_still_and_goes_on() {
+    let (words, control) = (words("while :; do echo x; sleep 0.02; done"), Control::default());
+    let order = Order { timeout: Some(Duration::from_millis(1500)), ..order(&words) };
+    let running = Running::start(&order, Streams::piped()).expect("started");
+    let path = format!("/proc/{}/stat", running.group_number());
+    let is_stopped = || std::fs::read_to_string(&path).is_ok_and(|text| text.contains(") T "));
+    assert!(!is_stopped());
+    control.hold();
+    std::thread::scope(|scope| {
+        let started = Instant::now();
+        let control = &control;
+        let running = scope.spawn(move || running.finish(control, &mut All::default()));
+        while !is_stopped() {
+            assert!(started.elapsed() < Duration::from_secs(20), "it is stopped");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        control.go_on();
+        let ended = running.join().expect("no panic").expect("ended");
+        assert!(ended.timed_out, "it went on until its time was over");
+    });
+}
+
+#[test]
+fn what_cannot_be_started_says_what_to_do() {
+    let words = [OsString::from("no-such-program-here")];
+    let text = Running::start(&order(&words), Streams::piped()).err().expect("refused").to_string();
+    assert!(text.starts_with("cannot start `no-such-program-here`: No such file"), "{text}");
+    assert!(text.contains("install it on every machine"), "{text}");
+}
+
+#[test]
+fn its_folder_and_environment_are_as_ordered_and_a_folder_that_is_not_there_is_left_out() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().canonicalize().expect("there");
+    let (words, env) = (words("pwd; echo $GREETING"), [("GREETING".into(), "hello".into())]);
+    let said = |dir: &Path| {
+        let (control, mut all) = (Control::default(), All::default());
+        let order = Order { dir: Some(dir), env: &env, ..order(&words) };
+        let running = Running::start(&order, Streams::piped()).expect("started");
+        assert!(running.finish(&control, &mut all).expect("ended").is_good());
+        String::from_utf8(all.out).expect("text")
+    };
+    assert_eq!(said(&dir), format!("{}\nhello\n", dir.display()));
+    let here = std::env::current_dir().expect("somewhere");
+    assert_eq!(said(&dir.join("gone")), format!("{}\nhello\n", here.display()));
+}
+
+#[test]
+fn a_program_in_the_folder_is_found_without_a_slash() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = dir.path().join("map.py");
+    std::fs::write(&script, "").expect("written");
+    assert_eq!(find_program(&"map.py".into(), dir.path()), "map.py", "it may not be run");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("set");
+    assert_eq!(find_program(&"map.py".into(), dir.path()), script.as_os_str());
+    for name in ["./map.py", "/bin/cat", "cat"] {
+        assert_eq!(find_program(&name.into(), dir.path()), name);
+    }
+}

@@ -1,0 +1,120 @@
+//! What is to be done with every item, as it stands in `job.json` among the app's options.
+//!
+//! | option | is |
+//! |---|---|
+//! | `command` | the command and its arguments, as a JSON list |
+//! | `items` | `lines`, `null` or `json` |
+//! | `sum` | number, length and checksum of the items: other items are another job |
+//! | `timeout_ms` | how long a command may run; absent: for ever |
+//! | `fail_fast` | so many items that failed for good end the job; absent: none does |
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::APP;
+use super::items::{Form, Items};
+use super::template::Template;
+use crate::engine::sum;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::spec::Ask;
+
+/// The orders of one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orders {
+    /// The command and its arguments, with holes.
+    pub command: Vec<String>,
+    /// How the items stand in their file.
+    pub form: Form,
+    /// How long a command may run.
+    pub timeout: Option<Duration>,
+    /// So many items that failed for good end the job.
+    pub fail_fast: Option<u32>,
+}
+
+impl Orders {
+    /// As options of the app, with what tells these items from others.
+    pub fn options(&self, items: &Items) -> BTreeMap<String, String> {
+        let mut options = BTreeMap::new();
+        let mut put = |key: &str, value: String| _ = options.insert(key.to_owned(), value);
+        put("command", serde_json::to_string(&self.command).expect("a list of strings"));
+        put("items", self.form.name().to_owned());
+        put("sum", sum_of(items));
+        self.timeout.iter().for_each(|time| put("timeout_ms", time.as_millis().to_string()));
+        self.fail_fast.iter().for_each(|n| put("fail_fast", n.to_string()));
+        options
+    }
+
+    /// The orders of a job whose app is [`APP`].
+    pub fn of(ask: &Ask) -> Result<Orders> {
+        let damaged = |key: &str| {
+            let error = Error::new(ErrorKind::Damaged, format!("cannot understand the option `{key}` of the app `{APP}` in job.json"));
+            error.advise("it was edited, or written by a newer flockwork; submit the job anew")
+        };
+        let get = |key: &str| ask.options.get(key);
+        let number = |key: &str| get(key).map(|text| text.parse::<u64>().map_err(|_| damaged(key))).transpose();
+        let command: Vec<String> = get("command")
+            .and_then(|text| serde_json::from_str(text).ok())
+            .filter(|words: &Vec<String>| !words.is_empty())
+            .ok_or_else(|| damaged("command"))?;
+        let form = get("items").and_then(|name| Form::named(name)).ok_or_else(|| damaged("items"))?;
+        let fail_fast = number("fail_fast")?.map(|n| u32::try_from(n).map_err(|_| damaged("fail_fast"))).transpose()?;
+        Ok(Orders { command, form, timeout: number("timeout_ms")?.map(Duration::from_millis), fail_fast })
+    }
+
+    /// The command, ready to be filled.
+    pub fn template(&self) -> Template {
+        Template::new(&self.command, self.form == Form::Json)
+    }
+}
+
+/// True for a job of commands.
+pub fn is_each(ask: &Ask) -> bool {
+    ask.app == APP
+}
+
+/// What tells these items from others, as it stands in `job.json`.
+pub fn sum_of(items: &Items) -> String {
+    format!("{} items, {} bytes, {:08x}", items.count(), items.bytes.len(), sum::crc32(&items.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(options: BTreeMap<String, String>) -> Ask {
+        let ask = serde_json::json!({"app": APP, "options": options, "inputs": ["-"], "reduces": 0, "split_bytes": 9, "split_lines": null,
+            "shuffle": "run", "lease_ms": 10_000, "max_errors": 1, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
+        serde_json::from_value(ask).expect("an ask")
+    }
+
+    #[test]
+    fn orders_come_back_as_they_were_given() {
+        let items = Items { bytes: b"a\nb\n".to_vec(), form: Form::Lines };
+        for (timeout, fail_fast) in [(None, None), (Some(Duration::from_millis(1500)), Some(3))] {
+            let orders = Orders { command: vec!["a b".to_owned(), "\"{}\"\n".to_owned()], form: Form::Lines, timeout, fail_fast };
+            assert_eq!(Orders::of(&ask(orders.options(&items))).expect("orders"), orders);
+        }
+        let orders = Orders { command: vec!["a".to_owned()], form: Form::Lines, timeout: None, fail_fast: None };
+        assert!(orders.options(&items)["sum"].starts_with("2 items, 4 bytes, "));
+        assert_ne!(orders.options(&items), orders.options(&Items { bytes: b"a\nc\n".to_vec(), form: Form::Lines }));
+    }
+
+    #[test]
+    fn edited_orders_are_damage_and_no_panic() {
+        let good = BTreeMap::from([("command", "[\"true\"]"), ("items", "lines"), ("timeout_ms", "1"), ("fail_fast", "1")]);
+        for (key, values) in [
+            ("command", &["", "[]", "7", "[1]"][..]),
+            ("items", &["", "words"]),
+            ("timeout_ms", &["-1", "x"]),
+            ("fail_fast", &["4294967296"]),
+        ] {
+            for value in values {
+                let mut options = good.clone();
+                options.insert(key, value);
+                let options = options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                let error = Orders::of(&ask(options)).expect_err(value);
+                assert!(error.to_string().contains(&format!("the option `{key}`")), "{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! One reduce attempt: its partition of all maps' pairs, merged as they are read, through the reducer into the output file.
+//!
+//! Contract: as of any reduce (see `engine/reduce.rs`): a damaged input never reaches the output, and what a command says is believed only where all inputs verify. What it does
+//! not read is not read here either.
+
+use super::Stream;
+use super::child::{Child, Role, Take};
+use super::places::Place;
+use super::report::Report;
+use crate::app::{Sink, ValueSource};
+use crate::control::Cancelled;
+use crate::data::{Failure, Made, ShuffleForm};
+use crate::engine::output::OutputFile;
+use crate::engine::reduce::{failure_of, finish, gather};
+use crate::engine::reduce_runs::{Inputs, Stop};
+use crate::engine::{ReduceWork, counters};
+
+/// Runs one reduce attempt.
+pub(super) fn run(stream: &Stream, work: &ReduceWork<'_>) -> Result<Made, Failure> {
+    match work.form {
+        ShuffleForm::Run => merged(stream, work).or_else(|stop| Err(failure_of(work, stop)?)),
+        ShuffleForm::Json => gathered(stream, work),
+    }
+}
+
+/// The output as the reducer's stdout sees it.
+struct Written<'a>(&'a OutputFile);
+
+impl Take for Written<'_> {
+    fn block(&mut self, block: &[u8]) -> Result<(), Failure> {
+        self.0.sink().take(block);
+        self.0.check()
+    }
+}
+
+fn merged(stream: &Stream, work: &ReduceWork<'_>) -> Result<Made, Stop> {
+    let mut inputs = Inputs::open(&super::Pairs, work)?;
+    let file = OutputFile::create(&work.output)?;
+    let (mut out, mut report) = (Written(&file), Report::default());
+    let place = Place { context: work.context, piece: None };
+    let mut child = Child::start(stream, (Role::Reducer, &stream.reducer), &place, work.control, &mut out, &mut report)?;
+    let (mut n_pairs, mut n_keys, mut key, mut takes_more) = (0, 0, Vec::new(), true);
+    while takes_more && inputs.next_key(&mut key) {
+        work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
+        n_keys += 1;
+        let mut group = inputs.group(&key, work.control);
+        while takes_more && let Some(value) = group.next_value() {
+            takes_more = child.pair(&key, value)?;
+        }
+        n_pairs += group.n_pairs;
+        group.take_stop().map_or(Ok(()), Err)?;
+    }
+    child.finish()?;
+    let mut made = finish(file, work, n_pairs, n_keys)?;
+    let rare = [(counters::MERGE_PASSES, inputs.passes), (counters::BAD_BLOCKS, inputs.bad_blocks())];
+    counters::add_some(&mut made.counters, &rare);
+    report.add_to(&mut made.counters)?;
+    Ok(made)
+}
+
+fn gathered(stream: &Stream, work: &ReduceWork<'_>) -> Result<Made, Failure> {
+    let mut groups = gather(work)?;
+    let file = OutputFile::create(&work.output)?;
+    let (mut out, mut report) = (Written(&file), Report::default());
+    let place = Place { context: work.context, piece: None };
+    let mut child = Child::start(stream, (Role::Reducer, &stream.reducer), &place, work.control, &mut out, &mut report)?;
+    let (mut n_pairs, mut n_keys, mut takes_more) = (0, 0, true);
+    groups.for_each(work.control, |key, group| {
+        n_keys += u64::from(takes_more);
+        while takes_more && let Some(value) = group.next_value() {
+            n_pairs += 1;
+            takes_more = child.pair(key, value)?;
+        }
+        group.cancelled.map_or(Ok(()), |Cancelled| Err(Failure::Cancelled))
+    })?;
+    child.finish()?;
+    let mut made = finish(file, work, n_pairs, n_keys)?;
+    report.add_to(&mut made.counters)?;
+    Ok(made)
+}

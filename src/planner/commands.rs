@@ -1,0 +1,77 @@
+//! Planning a job of commands: its items are written down first, then what was asked, then which bytes are whose item; each once.
+//!
+//! A submitter that dies in between is no loss: before `job.json` there is no job, and after it whoever opens the job finds the items and plans it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Holds, Planned, check_same, cwd, holds, make_dir, maps, refuse_other_things};
+use crate::data::{Piece, Split};
+use crate::disk::real::RealDisk;
+use crate::disk::{Created, Disk, create};
+use crate::each::items::{Form, Items};
+use crate::each::orders::{self, Orders};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::layout::ITEMS;
+use crate::job::plan;
+use crate::job::spec::{self, Ask, FORMAT, Spec};
+
+/// Most bytes of items that one job has.
+const ITEMS_BYTES_MAX: u64 = 16 << 30;
+
+/// Makes the job `ask` of these items at `root`, or opens it where the very same was asked there before.
+pub fn submit_commands(root: &Path, ask: &Ask, items: Items) -> Result<Planned> {
+    match holds(root)? {
+        Holds::NoJobYet => {}
+        Holds::Job => {
+            let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
+            let spec = spec::load(&*disk, root)?;
+            check_same(root, &spec, ask)?;
+            return super::plan_if_needed(|_| unreachable!("a job of commands needs no app"), root, disk, spec);
+        }
+        Holds::OtherThings(name) => return Err(refuse_other_things(root, &name)),
+    }
+    make_dir(root)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
+    write_items(&*disk, root, ask, &items)?;
+    let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask: ask.clone() };
+    let (written, created) = spec::submit(&*disk, root, &spec)?;
+    if created == Created::Before {
+        check_same(root, &written, ask)?;
+    }
+    plan_items(&*disk, root, &written, &items)?;
+    let maps = maps(&*disk, root)?;
+    Ok(Planned { spec: written, disk, maps })
+}
+
+fn write_items(disk: &dyn Disk, root: &Path, ask: &Ask, items: &Items) -> Result<()> {
+    let path = root.join(ITEMS);
+    let created = create::create_once(disk, ITEMS, &items.bytes).map_err(|error| Error::io("cannot create", &path, error))?;
+    if created == Created::Before && ask.options.get("sum") != Some(&orders::sum_of(&read_items(disk, root, items.form)?)) {
+        let error = Error::new(ErrorKind::NotThisJob, "other items than these lie in").on(&path);
+        return Err(error.advise("somebody submits another job there, or died doing so; choose another --job, or remove that folder"));
+    }
+    Ok(())
+}
+
+fn read_items(disk: &dyn Disk, root: &Path, form: Form) -> Result<Items> {
+    let bytes = disk.read(ITEMS, ITEMS_BYTES_MAX).map_err(|error| Error::io("cannot read", root.join(ITEMS), error))?;
+    Ok(Items { bytes, form })
+}
+
+/// Plans the job from its items.
+pub(super) fn plan_commands(disk: &dyn Disk, root: &Path, spec: &Spec) -> Result<()> {
+    let items = read_items(disk, root, Orders::of(&spec.ask)?.form)?;
+    if spec.ask.options.get("sum") != Some(&orders::sum_of(&items)) {
+        let error = Error::new(ErrorKind::Damaged, "not the items that the job was made of are in").on(root.join(ITEMS));
+        return Err(error.advise("the file was edited or damaged; submit the job anew elsewhere"));
+    }
+    plan_items(disk, root, spec, &items)
+}
+
+fn plan_items(disk: &dyn Disk, root: &Path, spec: &Spec, items: &Items) -> Result<()> {
+    let len = items.bytes.len() as u64;
+    let piece = |(from, to)| Piece { name: String::new(), path: ITEMS.to_owned(), file: 0, from, to, len, mtime_ns: 0 };
+    let splits = items.ranges().map(|range| Split { pieces: vec![piece(range)] });
+    plan::create_map_of(disk, root, &spec.id, items.count(), splits, None).map(|_| ())
+}

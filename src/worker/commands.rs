@@ -1,0 +1,203 @@
+//! An attempt that is a command: from a claim's name to a process, and back to how it went and what it wrote.
+//!
+//! What a command writes goes by pipes through this process into its worker's segment (see [`crate::each::segment`]); at most [`KEPT_BYTES`] of each stream are held
+//! in memory. A command that ends with another status than 0, by a signal or by its timeout is a reported error. So is one that cannot be started; a machine
+//! that can start nothing more just now is a refusal, which is tried again and then given back, as with a disk.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use super::scratch::Scratch;
+use super::{Tasks, assign};
+use crate::command::{Ears, Ended, Order, Running, Streams};
+use crate::control::Control;
+use crate::data::{Failure, Made, Ran, Split};
+use crate::disk::{Disk, real};
+use crate::each::ITEM_BYTES_MAX;
+use crate::each::orders::Orders;
+use crate::each::segment::Writer;
+use crate::each::template::Template;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{ClaimName, WorkerName};
+use crate::job::layout::{self, ITEMS};
+use crate::job::plan::Read;
+use crate::job::spec::Spec;
+use crate::units::now_ms;
+
+/// What is held of a stream before it is written to the segment.
+const KEPT_BYTES: usize = 1 << 20;
+/// So much of an item is told in an error.
+const ITEM_CHARS_TOLD: usize = 60;
+/// What a shell says of a program that it does not find, and of one that it cannot run.
+const NOT_FOUND: i32 = 127;
+const NOT_RUN: i32 = 126;
+
+/// Runs attempts of one job of commands.
+pub struct Commands {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    /// As commands are told it.
+    job: OsString,
+    dir: PathBuf,
+    orders: Orders,
+    template: Template,
+    plan: Option<Read>,
+    items: Option<File>,
+    segment: Writer,
+    scratch: Scratch,
+}
+
+impl Commands {
+    /// For the worker `name` in the job `spec` at `root`.
+    pub fn new(disk: Arc<dyn Disk>, root: PathBuf, spec: &Spec, name: &WorkerName) -> Result<Commands> {
+        let dir = PathBuf::from(&spec.cwd);
+        if !dir.is_dir() {
+            let error = Error::new(ErrorKind::Input, "no such folder here:").on(&dir);
+            return Err(error.advise("the job's commands run in the folder where it was submitted: mount it here, too, or submit from one that every machine has"));
+        }
+        let orders = Orders::of(&spec.ask)?;
+        let job = std::path::absolute(&root).map_err(|error| Error::io("cannot resolve", &root, error))?.into_os_string();
+        let segment = Writer::new(root.join(layout::segment(name)));
+        let template = orders.template();
+        Ok(Commands { disk, root, job, dir, template, orders, plan: None, items: None, segment, scratch: Scratch::new(name) })
+    }
+
+    /// The item of map task `task`.
+    fn item(&mut self, task: u32) -> Result<Vec<u8>> {
+        let split = assign::split(&*self.disk, &self.root, task, &mut self.plan)?;
+        let path = self.root.join(ITEMS);
+        let range = range_of(&split).ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, "cannot believe the plan of").on(&self.root).advise("it was edited; submit the job anew")
+        })?;
+        let file = match &self.items {
+            Some(file) => file,
+            None => {
+                let opened = real::open_plain(&path, OpenOptions::new().read(true));
+                self.items.insert(opened.map_err(|error| Error::io("cannot open", &path, error))?)
+            }
+        };
+        let mut item = vec![0; (range.1 - range.0) as usize];
+        file.read_exact_at(&mut item, range.0).map_err(|error| Error::io("cannot read", &path, error))?;
+        Ok(item)
+    }
+
+    /// Runs the command for `claim`; how it ended, with what it wrote in the segment.
+    fn command(&mut self, claim: &ClaimName, control: &Control, words: &[OsString]) -> Result<(Option<Ended>, Ran, String), Failure> {
+        let scratch = self.scratch.fresh().map_err(Failure::Disk)?;
+        let attempt = claim.attempt;
+        let env = [
+            ("FLOCKWORK_JOB".into(), self.job.clone()),
+            ("FLOCKWORK_TASK".into(), attempt.task.to_string().into()),
+            ("FLOCKWORK_ATTEMPT".into(), attempt.number.to_string().into()),
+            ("FLOCKWORK_SCRATCH".into(), scratch.into()),
+        ];
+        let order = Order { words, dir: Some(&self.dir), env: &env, timeout: self.orders.timeout };
+        let start_ms = now_ms();
+        let mut catch =
+            Catch { segment: &mut self.segment, out: Vec::new(), err: Vec::new(), ran: Ran { start_ms, ..Ran::default() }, refused: None };
+        let streams = Streams { stdin: Stdio::null(), ..Streams::piped() };
+        let running = match Running::start(&order, streams) {
+            Ok(running) => running,
+            Err(error) => return cannot_start(error, catch.ran),
+        };
+        let ended = running.finish(control, &mut catch)?;
+        let mut ran = catch.finish().map_err(Failure::Disk)?;
+        // As it is told by people: the kernel's clock for how long, the machine's for when.
+        ran.end_ms = start_ms.saturating_add(i64::try_from(ended.wall.as_millis()).unwrap_or(i64::MAX));
+        (ran.exit, ran.signal, ran.peak_bytes) = (ended.status.code(), ended.status.signal(), ended.max_rss);
+        if self.disk.is_network() {
+            self.segment.sync().map_err(Failure::Disk)?;
+        }
+        let words = ended.words();
+        Ok((Some(ended), ran, words))
+    }
+}
+
+/// The machine's own trouble is no error of the item's.
+fn cannot_start(error: Error, ran: Ran) -> Result<(Option<Ended>, Ran, String), Failure> {
+    use std::io::ErrorKind::{NotFound, OutOfMemory, WouldBlock};
+    let exit = match error.io_kind() {
+        Some(WouldBlock | OutOfMemory) => return Err(Failure::Disk(error)),
+        Some(NotFound) => NOT_FOUND,
+        Some(_) | None => NOT_RUN,
+    };
+    let ran = Ran { exit: Some(exit), end_ms: ran.start_ms, ..ran };
+    Ok((None, ran, error.to_string()))
+}
+
+/// An item as it is told in an error.
+fn short(item: &[u8]) -> String {
+    let text = String::from_utf8_lossy(item);
+    let short: String = text.chars().take(ITEM_CHARS_TOLD).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
+fn range_of(split: &Split) -> Option<(u64, u64)> {
+    let [piece] = &split.pieces[..] else { return None };
+    let is_item = piece.path == ITEMS && piece.to.checked_sub(piece.from).is_some_and(|len| len <= ITEM_BYTES_MAX as u64);
+    is_item.then_some((piece.from, piece.to))
+}
+
+impl Tasks for Commands {
+    fn run(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
+        let task = claim.attempt.task.number;
+        let item = self.item(task).map_err(Failure::Disk)?;
+        let words = self.template.fill(&item, u64::from(task) + 1).map_err(Failure::Input)?;
+        let went = self.command(claim, control, &words);
+        self.scratch.clear();
+        let (ended, ran, how) = went?;
+        match ended {
+            Some(ended) if ended.is_good() => Ok(Made { ran: Some(Box::new(ran)), ..Made::default() }),
+            Some(_) => Err(Failure::Command(format!("`{}` for `{}` {how}", words[0].to_string_lossy(), short(&item)), Box::new(ran))),
+            None => Err(Failure::Command(how, Box::new(ran))),
+        }
+    }
+
+    /// Nothing: what counts is what a task's file in `done/` or `failed/` names, and a stretch that none names is no file of its own.
+    fn discard(&mut self, _claim: &ClaimName) {}
+}
+
+/// Takes what a command says into the segment.
+struct Catch<'a> {
+    segment: &'a mut Writer,
+    out: Vec<u8>,
+    err: Vec<u8>,
+    ran: Ran,
+    refused: Option<Error>,
+}
+
+impl Ears for Catch<'_> {
+    fn out(&mut self, block: &[u8]) -> Result<(), Failure> {
+        self.out.extend_from_slice(block);
+        if self.out.len() < KEPT_BYTES {
+            return Ok(());
+        }
+        let kept = std::mem::take(&mut self.out);
+        self.segment.add(&kept, &mut self.ran.out).map_err(Failure::Disk)
+    }
+
+    fn err(&mut self, block: &[u8]) {
+        self.err.extend_from_slice(block);
+        if self.err.len() >= KEPT_BYTES {
+            let kept = std::mem::take(&mut self.err);
+            self.refused = self.segment.add(&kept, &mut self.ran.err).err().or(self.refused.take());
+        }
+    }
+}
+
+impl Catch<'_> {
+    /// How the command went so far, all of what it said in the segment.
+    fn finish(mut self) -> Result<Ran> {
+        if let Some(error) = self.refused {
+            return Err(error);
+        }
+        self.segment.add(&self.out, &mut self.ran.out)?;
+        self.segment.add(&self.err, &mut self.ran.err)?;
+        Ok(self.ran)
+    }
+}
