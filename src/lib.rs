@@ -20,6 +20,7 @@
 //! | cli | `cli` | decisions about tasks |
 //! | eyes | [`eyes`] | acting: it reads a snapshot |
 //! | outside | [`doctor`], [`chaos`] | a part in the protocol: one tries the mount, one kills processes |
+//! | farm | [`farm`] | decisions about tasks: it only chooses among jobs |
 //! | roles | [`planner`], [`coordinator`], [`worker`] | the coordinator opens no input, shuffle or output data and runs no user code |
 //! | job, engine | [`job`], [`engine`] | each other; `job` reaches the file system only through [`disk::Disk`] |
 //! | disk | [`disk`] | policy: every hazard of a shared mount has one home |
@@ -41,6 +42,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod eyes;
+pub mod farm;
 pub mod here;
 pub mod ids;
 pub mod job;

@@ -20,6 +20,8 @@ use crate::job::spec::{self, Ask, FORMAT, Spec};
 use crate::partition::RangeTable;
 use crate::units::show_size;
 
+pub mod after;
+
 /// A planned job.
 pub struct Planned {
     /// What was asked.
@@ -41,11 +43,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
             check_same(root, &spec, ask)?;
             return plan_if_needed(|_| Ok(app), root, disk, spec);
         }
-        Holds::OtherThings(name) => {
-            let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
-            let error = error.because(format!("it is no job, and holds other things (`{name}`)"));
-            return Err(error.advise("name a new or an empty directory with --job"));
-        }
+        Holds::OtherThings(name) => return Err(other_things(root, &name)),
     }
     // Everything that can be wrong is found before anything is made.
     let (splits, ranges) = splits(&*app, root, ask)?;
@@ -66,6 +64,12 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     let _ = plan::create_map(&*disk, root, &written.id, &splits, ranges)?;
     let maps = maps(&*disk, root)?;
     Ok(Planned { spec: written, disk, maps })
+}
+
+fn other_things(root: &Path, name: &str) -> Error {
+    let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
+    let error = error.because(format!("it is no job, and holds other things (`{name}`)"));
+    error.advise("name a new or an empty directory with --job")
 }
 
 /// Opens the job at `root` and plans it if its submitter died before that.

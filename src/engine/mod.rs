@@ -159,6 +159,7 @@ pub struct ShuffleInput {
 }
 
 /// One app by name: what a program hands to [`crate::main`].
+#[derive(Clone)]
 pub struct AppEntry {
     /// What the user types.
     pub name: &'static str,

@@ -5,6 +5,7 @@
 
 use crate::ids::ClaimName;
 
+pub mod farm;
 pub mod show;
 pub mod status;
 mod tally;
