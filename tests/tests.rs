@@ -47,6 +47,12 @@ mod planted;
 /// The commands that look at a job or steer it.
 mod commands;
 
+/// Many jobs in one folder, served by standing workers.
+mod farm;
+
+/// Starting workers elsewhere, and when they leave.
+mod launch;
+
 /// Bad records, skipped.
 mod bad_records;
 

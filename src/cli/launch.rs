@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::farm::batch::Batch;
 use crate::farm::hosts::{self, Host};
 use crate::farm::{self, leaving::Until};
-use crate::units::{for_shell, for_terminal, on_one_line};
+use crate::units::{for_shell, for_terminal, on_one_line, word_for_shell};
 
 /// Where the workers' words go, in the farm.
 const WORDS: &str = ".launch";
@@ -200,7 +200,7 @@ impl Start {
     /// What a shell does on the host. `setsid` and `nohup` make the worker outlive the connection.
     fn script(&self, host: &Host) -> String {
         let slots = host.slots.or(self.slots).map_or_else(String::new, |slots| format!(" --slots {slots}"));
-        let options: String = self.options.iter().map(|word| format!(" {}", for_shell(Path::new(word)))).collect();
+        let options: String = self.options.iter().map(|word| format!(" {}", word_for_shell(word))).collect();
         let (program, farm, said) = (for_shell(&self.program), for_shell(&self.farm), for_shell(&self.said_by(host)));
         let told = "the same path is needed there as here";
         format!(
@@ -218,7 +218,7 @@ impl Start {
 
     fn words_of_success(&self, host: &Host, pid: u32) -> String {
         let slots = host.slots.or(self.slots).map_or_else(|| "a slot per core".to_owned(), |slots| format!("{slots} slots"));
-        let options: String = host.options.iter().map(|word| format!("{} ", for_shell(Path::new(word)))).collect();
+        let options: String = host.options.iter().map(|word| format!("{} ", word_for_shell(word))).collect();
         let stop = host.login.as_ref().map_or_else(|| format!("kill {pid}"), |login| format!("ssh {options}{login} kill {pid}"));
         let said = self.said_by(host);
         format!("{}: worker {pid} with {slots}; it writes to {}; to stop it: {stop}\n", host.name(), said.display())

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::units::for_shell;
+use crate::units::{for_shell, word_for_shell};
 
 /// Slurm signals so many seconds before the time limit; it may be a minute early.
 const SIGNAL_SECONDS: u32 = 120;
@@ -47,7 +47,7 @@ impl Batch<'_> {
         }
         lines.extend(typed.iter().map(|line| format!("#SBATCH {line}")));
         let slots = self.slots.map_or_else(|| r#""${SLURM_CPUS_PER_TASK:-${SLURM_CPUS_ON_NODE:-1}}""#.to_owned(), |n| n.to_string());
-        let quoted: String = self.options.iter().map(|word| format!(" {}", for_shell(Path::new(word)))).collect();
+        let quoted: String = self.options.iter().map(|word| format!(" {}", word_for_shell(word))).collect();
         lines.push(format!(
             r#"
 # Before the time limit Slurm sends USR1: the worker gives its claims back, and this job begins anew. What is cancelled ends.

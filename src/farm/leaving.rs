@@ -36,7 +36,8 @@ fn until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Strin
         return now.checked_add(span).map_err(|_| wrong());
     }
     let here = now.to_zoned(zone.clone());
-    if let Ok(time) = text.parse::<jiff::civil::Time>() {
+    // A date and time would be read as a time, too.
+    if let Some(time) = text.parse::<jiff::civil::Time>().ok().filter(|_| text.len() <= "06:00:30".len()) {
         let on = |date: jiff::civil::Date| date.to_datetime(time).to_zoned(zone.clone()).map(|at| at.timestamp());
         let today = on(here.date()).map_err(|_| wrong())?;
         let tomorrow = || here.date().tomorrow().and_then(on).map_err(|_| wrong());
