@@ -80,7 +80,11 @@ fn a_worker_that_does_not_stay_is_told_with_its_words() {
 #[test]
 fn the_batch_script_drains_before_the_time_limit_and_is_requeued() {
     let farm = with_stand_ins();
-    let args = ["launch", "farm", "--slurm", "--slots", "1", "--", "--time=2:00:00", "-p", "short"];
+    let dawdle = super::stragglers::dawdle();
+    farm.start_as(&dawdle, &["submit", "dawdle", "in", "-o", "ms=60000", "--job", "farm/long"]).ends_with(0);
+    let leads = farm.start(&["coordinator", "farm"]);
+    let binary = dawdle.to_string_lossy();
+    let args = ["launch", "farm", "--slurm", "--slots", "1", "--binary", &binary, "--", "--time=2:00:00", "-p", "short"];
     let printed = with(&farm, &[], &args);
     printed.ends_with(0);
     let script = String::from_utf8(printed.stdout()).expect("UTF-8");
@@ -92,12 +96,15 @@ fn the_batch_script_drains_before_the_time_limit_and_is_requeued() {
     let path = format!("PATH={}:{}", farm.path("bin").display(), std::env::var("PATH").expect("a path"));
     for (signal, requeued) in [(Signal::TERM, ""), (Signal::USR1, "requeue|7|\n")] {
         let batch = farm.start_as("env", &[&path, "SLURM_JOB_ID=7", "bash", "batch.sh"]);
-        farm.wait_for_name("farm/job/workers", "");
+        farm.wait_for_name("farm/long/claimed", "map");
         batch.signal(signal);
         batch.ends_with(0);
         assert_eq!(told(&farm, "scontrol"), requeued, "{signal:?}");
-        assert_eq!(farm.slots("farm/job"), [], "the worker has left");
+        assert_eq!(farm.slots("farm/long"), [], "the worker has left");
+        farm.wait_for("its claim was given back", || farm.names("farm/long/claimed").is_empty().then_some(()));
     }
+    leads.signal(Signal::TERM);
+    leads.ends_with(0);
 }
 
 #[test]

@@ -42,8 +42,8 @@ pub(super) struct Args {
     /// Print a batch script for sbatch: its worker leaves before the time limit, and the job is requeued
     #[arg(long)]
     slurm: bool,
-    /// Give the batch script to sbatch
-    #[arg(long, requires = "slurm")]
+    /// With --slurm: give the batch script to sbatch
+    #[arg(long)]
     submit: bool,
     /// Slots of each worker [default: those of the hosts file; else the cores]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096), value_name = "N")]
@@ -62,8 +62,8 @@ pub(super) struct Args {
     idle: Option<String>,
     #[command(flatten)]
     trust: TrustArgs,
-    /// Options of sbatch
-    #[arg(last = true, requires = "slurm", value_name = "SBATCH OPTIONS")]
+    /// With --slurm: options of sbatch
+    #[arg(last = true, value_name = "SBATCH OPTIONS")]
     sbatch: Vec<String>,
 }
 
@@ -76,6 +76,10 @@ fn parse_typed_idle(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    if !args.slurm && (args.submit || !args.sbatch.is_empty()) {
+        let error = Error::new(ErrorKind::Usage, "cannot start workers by ssh with options of sbatch;");
+        return Err(error.advise("--submit and what stands behind -- go with --slurm, not with --hosts"));
+    }
     // Read before anything is made.
     let hosts = args.hosts.as_deref().map(read_hosts).transpose()?;
     let options = options(args)?;

@@ -79,7 +79,7 @@ pub struct Ask {
     #[serde(default)]
     pub priority: i32,
     /// Jobs that must have finished before this one is planned; relative to the job directory where they are on the same mount.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub after: Vec<String>,
 }
 
