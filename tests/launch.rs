@@ -13,11 +13,17 @@ fn with_stand_ins() -> Farm {
     farm.write("in", "one two\nthree\n");
     farm.ok(&["submit", "wc", "in", "--split-lines", "1", "-r", "1", "--job", "farm/job"]);
     let note = |name: &str, then: &str| {
-        farm.write(&format!("bin/{name}"), format!("#!/bin/sh\nprintf '%s|' \"$@\" >> {}\necho >> {0}\n{then}\n", farm.path(&format!("{name}.told")).display()));
+        farm.write(
+            &format!("bin/{name}"),
+            format!("#!/bin/sh\nprintf '%s|' \"$@\" >> {}\necho >> {0}\n{then}\n", farm.path(&format!("{name}.told")).display()),
+        );
         farm.start_as("chmod", &["+x", &format!("bin/{name}")]).ends_with(0);
     };
     note("ssh", "for last; do :; done\ncase \"$*\" in *dead*) echo 'connection refused' >&2; exit 255;; esac\nexec sh -c \"$last\"");
-    note("sbatch", &format!("cat > {}; case \"$(cat {0})\" in *refuse*) exit 1;; esac; echo Submitted batch job 7", farm.path("script").display()));
+    note(
+        "sbatch",
+        &format!("cat > {}; case \"$(cat {0})\" in *refuse*) exit 1;; esac; echo Submitted batch job 7", farm.path("script").display()),
+    );
     note("scontrol", "");
     farm
 }
@@ -125,7 +131,8 @@ fn the_batch_script_is_given_to_sbatch_and_its_refusal_is_told() {
 fn a_worker_leaves_at_its_time_when_idle_and_before_its_allocation_ends() {
     let farm = with_stand_ins();
     std::fs::create_dir(farm.path("empty")).expect("made");
-    let now: u64 = std::fs::metadata(farm.path("in")).map(|meta| std::os::unix::fs::MetadataExt::mtime(&meta)).expect("there").cast_unsigned();
+    let now: u64 =
+        std::fs::metadata(farm.path("in")).map(|meta| std::os::unix::fs::MetadataExt::mtime(&meta)).expect("there").cast_unsigned();
     let end = |seconds: u64| format!("SLURM_JOB_END_TIME={}", now + seconds);
     for (environment, options, words) in [
         ("A=b".to_owned(), &["--until", "2s"][..], "the time of --until has come"),

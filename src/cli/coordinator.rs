@@ -32,10 +32,12 @@ use crate::units::for_shell;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
-#[command(after_help = "Any number may run: one leads, the others stand by and take over. In a farm (an empty folder, or one with a job in it) it stays, and leads every job there.\n\
+#[command(
+    after_help = "Any number may run: one leads, the others stand by and take over. In a farm (an empty folder, or one with a job in it) it stays, and leads every job there.\n\
                         Exit: 0 the job finished; 1 it failed or was cancelled; 130 interrupted (start it again at any time).\n\
                         In a farm: 0 told to leave, or drained and all jobs that were led finished; 1 drained, and one did not or could not be led.\n\
-                        Example: flockwork coordinator /mnt/share/farm --hook './tell.sh' &")]
+                        Example: flockwork coordinator /mnt/share/farm --hook './tell.sh' &"
+)]
 pub(super) struct Args {
     /// The directory of a job or of a farm
     #[arg(value_name = "JOB|FARM")]
@@ -164,8 +166,14 @@ fn check(trust: &Trust, is_farm_shared: bool, root: &Path) -> Result<Spec> {
         return Ok(spec);
     }
     let (cause, advice) = match is_shared {
-        true => ("a trusted group may write the job and not the farm's folder", "let the group write both (chmod g+ws), or lead the job by a coordinator of its own"),
-        false => ("a trusted group may write the farm's folder and not the job", "let the group write both (umask 002 when submitting), or lead the job by a coordinator of its own"),
+        true => (
+            "a trusted group may write the job and not the farm's folder",
+            "let the group write both (chmod g+ws), or lead the job by a coordinator of its own",
+        ),
+        false => (
+            "a trusted group may write the farm's folder and not the job",
+            "let the group write both (umask 002 when submitting), or lead the job by a coordinator of its own",
+        ),
     };
     Err(Error::new(ErrorKind::NotTrusted, "cannot lead beside others the job in").on(root).because(cause).advise(advice))
 }

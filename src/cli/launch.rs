@@ -126,7 +126,9 @@ fn program(args: &Args) -> Result<PathBuf> {
 }
 
 fn submit(script: &str) -> Result<ExitCode> {
-    let fail = |error: std::io::Error| Error::io("cannot start", "sbatch", error).advise("is this a machine of the cluster? without --submit the script is printed");
+    let fail = |error: std::io::Error| {
+        Error::io("cannot start", "sbatch", error).advise("is this a machine of the cluster? without --submit the script is printed")
+    };
     let mut child = Command::new("sbatch").stdin(Stdio::piped()).spawn().map_err(fail)?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that refuses its options need not read on: its status says so.
@@ -216,7 +218,13 @@ impl Start {
     }
 
     fn said_by(&self, host: &Host) -> PathBuf {
-        let name: String = host.login.as_deref().unwrap_or("here").chars().map(|c| if c.is_alphanumeric() || "._-@".contains(c) { c } else { '_' }).collect();
+        let name: String = host
+            .login
+            .as_deref()
+            .unwrap_or("here")
+            .chars()
+            .map(|c| if c.is_alphanumeric() || "._-@".contains(c) { c } else { '_' })
+            .collect();
         self.words.join(format!("{name}.txt"))
     }
 

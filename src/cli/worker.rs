@@ -135,4 +135,3 @@ fn check(apps: &[AppEntry], trust: &Trust, root: &Path) -> Result<Spec> {
     }
     Ok(spec)
 }
-

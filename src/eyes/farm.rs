@@ -80,7 +80,7 @@ pub fn look(root: &Path) -> Result<FarmStatus> {
         row.job = entry.name;
         jobs.push(row);
     }
-    jobs.sort_by(|a, b| order(a).cmp(&order(b)));
+    jobs.sort_by_key(order);
     Ok(FarmStatus { version: 1, farm: root.display().to_string(), jobs })
 }
 
@@ -176,9 +176,16 @@ mod tests {
 
     #[test]
     fn jobs_stand_in_the_order_in_which_they_are_served_and_in_columns() {
-        let row = |job: &str, phase, priority, submitted: &str| Row { job: job.to_owned(), phase, priority, submitted: submitted.to_owned(), ..Row::default() };
-        let mut jobs = vec![row("old", "finished", 9, "1"), row("b", "map", 0, "3"), row("a", "map", 0, "2"), row("urgent", "reduce", 5, "4")];
-        jobs.sort_by(|a, b| order(a).cmp(&order(b)));
+        let row = |job: &str, phase, priority, submitted: &str| Row {
+            job: job.to_owned(),
+            phase,
+            priority,
+            submitted: submitted.to_owned(),
+            ..Row::default()
+        };
+        let mut jobs =
+            vec![row("old", "finished", 9, "1"), row("b", "map", 0, "3"), row("a", "map", 0, "2"), row("urgent", "reduce", 5, "4")];
+        jobs.sort_by_key(order);
         jobs[0].note = Some("\x1b[2Jwhy\nmore".to_owned());
         let text = FarmStatus { version: 1, farm: "farm".to_owned(), jobs }.text();
         let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();

@@ -31,7 +31,8 @@ impl Batch<'_> {
     /// The script.
     pub fn script(&self) -> Result<String, String> {
         let typed = directives(self.sbatch)?;
-        let given = |name: &str, short: &str| typed.iter().any(|line| line.starts_with(name) || (!short.is_empty() && line.starts_with(short)));
+        let given =
+            |name: &str, short: &str| typed.iter().any(|line| line.starts_with(name) || (!short.is_empty() && line.starts_with(short)));
         let mut lines = vec!["#!/bin/bash".to_owned()];
         let words = for_shell(&self.words.join("slurm-%j.txt"));
         for (name, short, line) in [
@@ -104,7 +105,8 @@ mod tests {
 
     #[test]
     fn the_script_says_what_was_asked_and_nothing_twice() {
-        let text = script(&["--time=2:00:00", "-p", "short", "--comment=two words", "--signal=B:USR1@300"], &["--idle=10m"], None).expect("a script");
+        let text = script(&["--time=2:00:00", "-p", "short", "--comment=two words", "--signal=B:USR1@300"], &["--idle=10m"], None)
+            .expect("a script");
         for part in [
             "#!/bin/bash\n",
             "#SBATCH --requeue\n",

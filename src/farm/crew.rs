@@ -379,12 +379,7 @@ impl Post {
     }
 
     fn view(&self, now: Duration) -> SlotView<'_> {
-        SlotView {
-            job: self.job.as_deref(),
-            is_busy: self.is_busy,
-            is_leaving: self.is_leaving,
-            held: now.saturating_sub(self.since),
-        }
+        SlotView { job: self.job.as_deref(), is_busy: self.is_busy, is_leaving: self.is_leaving, held: now.saturating_sub(self.since) }
     }
 }
 

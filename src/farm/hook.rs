@@ -21,7 +21,10 @@ impl Hook {
     pub fn parse(text: &str) -> Result<Hook, String> {
         let words = words(text)?;
         if words.first().is_none_or(String::is_empty) {
-            return Err("write a command, for example --hook './tell.sh done' or, with a shell, --hook \"sh -c 'echo $FLOCKWORK_JOB >> ended'\"".to_owned());
+            return Err(
+                "write a command, for example --hook './tell.sh done' or, with a shell, --hook \"sh -c 'echo $FLOCKWORK_JOB >> ended'\""
+                    .to_owned(),
+            );
         }
         Ok(Hook(words))
     }
@@ -90,7 +93,10 @@ mod tests {
     fn a_command_is_parted_into_words_as_it_is_typed() {
         let read = |text: &str| words(text).expect("a command");
         assert_eq!(read("  ./tell.sh  done "), ["./tell.sh", "done"]);
-        assert_eq!(read(r#"sh -c 'echo "$FLOCKWORK_JOB" \n' "a 'b'" c\ d ''"#), ["sh", "-c", r#"echo "$FLOCKWORK_JOB" \n"#, "a 'b'", "c d", ""]);
+        assert_eq!(
+            read(r#"sh -c 'echo "$FLOCKWORK_JOB" \n' "a 'b'" c\ d ''"#),
+            ["sh", "-c", r#"echo "$FLOCKWORK_JOB" \n"#, "a 'b'", "c d", ""]
+        );
         assert_eq!(read("echo $HOME; rm *"), ["echo", "$HOME;", "rm", "*"], "nothing else is special");
         assert!(words("sh -c 'open").is_err() && words("x\\").is_err());
         assert!(Hook::parse(" ").is_err() && Hook::parse("''").is_err());

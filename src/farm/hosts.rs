@@ -60,7 +60,11 @@ fn host(line: &str) -> Result<Host, String> {
         return Err("`..` is not supported; name the file itself with --hosts".to_owned());
     }
     if login == ":" {
-        return if words.is_empty() { Ok(Host { slots, options: Vec::new(), login: None }) } else { Err("`:` is this machine, without ssh".to_owned()) };
+        return if words.is_empty() {
+            Ok(Host { slots, options: Vec::new(), login: None })
+        } else {
+            Err("`:` is this machine, without ssh".to_owned())
+        };
     }
     if login.starts_with('-') || login.contains(['/', ',', '\'', '"', '`', '$', ';', '|', '&']) {
         return Err("write a host as [N/][user@]host, one a line".to_owned());
@@ -79,7 +83,12 @@ mod tests {
     #[test]
     fn the_lines_of_gnu_parallel_are_read() {
         let text = "# nodes\n\n8/ann@node7\n:\nnode8   # the old one\n  2/ssh -p 2222 -l ann node9\n";
-        let hosts = [of(Some(8), &[], Some("ann@node7")), of(None, &[], None), of(None, &[], Some("node8")), of(Some(2), &["-p", "2222", "-l", "ann"], Some("node9"))];
+        let hosts = [
+            of(Some(8), &[], Some("ann@node7")),
+            of(None, &[], None),
+            of(None, &[], Some("node8")),
+            of(Some(2), &["-p", "2222", "-l", "ann"], Some("node9")),
+        ];
         assert_eq!(parse(text), Ok(hosts.to_vec()));
         assert_eq!(parse("4/:\n"), Ok(vec![of(Some(4), &[], None)]));
     }

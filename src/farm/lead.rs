@@ -15,8 +15,8 @@ use super::hook::Hook;
 use super::survey::{Found, Survey};
 use crate::coordinator::Coordinator;
 use crate::coordinator::serve::{self, News};
-use crate::disk::watch::{Waker, Watch, Woken};
 use crate::disk::fresh;
+use crate::disk::watch::{Waker, Watch, Woken};
 use crate::engine::AppEntry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::here;
@@ -199,8 +199,12 @@ impl Lead {
 
     /// Begins to lead what is not led yet.
     fn begin(&mut self) {
-        let new: Vec<(String, PathBuf)> =
-            self.survey.jobs().filter(|(name, _)| !self.led.contains_key(*name)).map(|(name, open)| (name.to_owned(), open.root.clone())).collect();
+        let new: Vec<(String, PathBuf)> = self
+            .survey
+            .jobs()
+            .filter(|(name, _)| !self.led.contains_key(*name))
+            .map(|(name, open)| (name.to_owned(), open.root.clone()))
+            .collect();
         self.blocked = 0;
         for (name, root) in new {
             match self.is_time(&name, &root) {
@@ -208,7 +212,8 @@ impl Lead {
                 Ok(Start::Later(_)) => {}
                 Ok(Start::Blocked(why)) => {
                     self.blocked += 1;
-                    let words = format!("it does not start, for {why}; `flockwork retry` of that one, or `flockwork cancel` of this one, helps");
+                    let words =
+                        format!("it does not start, for {why}; `flockwork retry` of that one, or `flockwork cancel` of this one, helps");
                     self.survey.say_once(&name, &words);
                 }
                 Err(error) => self.survey.refuse(&name, &error.to_string()),

@@ -53,7 +53,7 @@ pub fn place(root: &Path) -> Result<Place> {
         return Ok(Place::Job);
     }
     let folders = || entries.iter().filter(|entry| !entry.is_file);
-    if entries.is_empty() || folders().any(|entry| spec::is_job(&RealDisk::at(&root.join(&entry.name))).unwrap_or(false)) {
+    if entries.is_empty() || folders().any(|entry| spec::is_job(&RealDisk::at(root.join(&entry.name))).unwrap_or(false)) {
         return Ok(Place::Farm);
     }
     match entries.iter().find(|entry| !DIRS.contains(&entry.name.as_str())) {

@@ -102,7 +102,10 @@ impl Survey {
                 return Ok(Found::Job);
             }
             let names: Vec<String> = entries.into_iter().filter(|entry| !entry.is_file).map(|entry| entry.name).collect();
-            let is_touched = self.stamp.is_some() && is_changed && names.len() == self.seen.len() && names.iter().all(|name| self.seen.contains_key(name));
+            let is_touched = self.stamp.is_some()
+                && is_changed
+                && names.len() == self.seen.len()
+                && names.iter().all(|name| self.seen.contains_key(name));
             self.enter(&names);
             if is_touched {
                 self.ended().into_iter().for_each(|name| self.look_again(&name));
@@ -128,7 +131,8 @@ impl Survey {
 
     fn look_at_one_ended(&mut self) {
         let is_ended = |(_, seen): &(&String, &Seen)| matches!(seen, Seen::Ended);
-        let after = self.seen.range::<String, _>((std::ops::Bound::Excluded(self.cursor.clone()), std::ops::Bound::Unbounded)).find(is_ended);
+        let after =
+            self.seen.range::<String, _>((std::ops::Bound::Excluded(self.cursor.clone()), std::ops::Bound::Unbounded)).find(is_ended);
         let next = after.or_else(|| self.seen.iter().find(is_ended)).map(|(name, _)| name.clone());
         if let Some(name) = next {
             self.look_again(&name);
