@@ -230,6 +230,29 @@ fn a_job_whose_inputs_are_missing_when_its_time_has_come_fails_and_one_that_wait
 }
 
 #[test]
+fn a_strangers_job_is_said_once_and_others_are_served() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let farm = with_jobs(2);
+    for path in walkdir::WalkDir::new(farm.path("farm/job-01")) {
+        std::os::unix::fs::chown(path.expect("readable").path(), Some(4_000_001), Some(4_000_001)).expect("given away");
+    }
+    let (leads, works) = (coordinator(&farm, &["--drain"]), farm.start(&["worker", "farm", "--slots", "1", "--drain"]));
+    works.ends_with(0);
+    leads.ends_with(1);
+    for program in [leads, works] {
+        assert_eq!(program.stderr().matches("not trusted").count(), 1, "{}", program.stderr());
+    }
+    farm.finished_with("farm/job-00", &oracle(&farm));
+    assert_eq!(farm.names("farm/job-01/log"), [""; 0], "nobody went in");
+    let trust = ["--drain", "--trust-user", "4000001"];
+    let (leads, works) = (coordinator(&farm, &trust), farm.start(&[&["worker", "farm", "--slots", "1"][..], &trust].concat()));
+    works.ends_with(0);
+    leads.ends_with(0);
+}
+
+#[test]
 fn a_hook_is_run_once_for_each_end_and_its_failure_changes_nothing() {
     let farm = with_jobs(2);
     farm.write("tell.sh", "#!/bin/sh\necho \"$1 $FLOCKWORK_OUTCOME $FLOCKWORK_JOB\" >> ended\nexit 3\n");
@@ -267,7 +290,7 @@ fn what_is_neither_job_nor_farm_is_refused_and_what_is_not_there_is_waited_for()
     farm.write("other/file", "x");
     for command in ["worker", "coordinator"] {
         farm.run(&[command, "other"]).fails_saying(1, &["no job in other", "it holds other things (`file`)"]);
-        farm.run(&[command, "in"]).fails_saying(1, &["no job or farm in in"]);
+        farm.run(&[command, "in"]).fails_saying(1, &["cannot use as a job's directory in: it is a file"]);
     }
     let programs = [coordinator(&farm, &[]), farm.start(&["worker", "farm", "--slots", "1"])];
     for program in &programs {

@@ -28,6 +28,10 @@ use crate::worker::supervisor::start_slot;
 const LOOK: Duration = Duration::from_secs(1);
 /// While slots are free and jobs unfinished, their `pending/` are looked at so often.
 const EAGER: Duration = Duration::from_millis(200);
+/// After a round, this many times as long as it took is rested,
+const REST_PER_ROUND: u32 = 20;
+/// but no longer than this.
+const REST_MAX: Duration = Duration::from_secs(10);
 /// Jobs that no slot is at, whose `pending/` is looked at in one round.
 const WEIGHED: usize = 64;
 /// A slot that lived shorter is followed by a pause of its job,
@@ -186,14 +190,15 @@ impl Crew {
 
     /// Works until it is to leave; `say` is told what people should know.
     pub fn run(mut self, say: &mut dyn FnMut(&str)) -> Result<Left> {
-        let mut next_look = Duration::ZERO;
+        let (mut next_look, mut next_weigh, mut rest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let left = loop {
-            self.collect()?;
+            let mut has_news = self.collect()?;
             if lock(&self.seats).leaving {
                 break Left::Told;
             }
             if self.survey.now() >= next_look {
                 next_look = self.survey.now() + LOOK;
+                has_news = true;
                 if let Some(left) = self.look(say) {
                     break left;
                 }
@@ -201,9 +206,16 @@ impl Crew {
                     break left;
                 }
             }
-            self.weigh();
+            let begun = self.survey.now();
+            if begun >= next_weigh || has_news && rest < EAGER {
+                self.weigh();
+                let now = self.survey.now();
+                // Many tasks make long listings: they are looked at the less often.
+                rest = (now.saturating_sub(begun) * REST_PER_ROUND).min(REST_MAX);
+                next_weigh = now + self.wait().max(rest);
+            }
             self.act();
-            if self.watch.wait(self.wait().min(next_look.saturating_sub(self.survey.now()))) == Woken::Event {
+            if self.watch.wait(next_look.min(next_weigh).saturating_sub(self.survey.now())) == Woken::Event {
                 next_look = next_look.min(self.survey.now() + EAGER / 2);
             }
         };
@@ -234,9 +246,10 @@ impl Crew {
         None
     }
 
-    /// Takes note of the slots whose process has ended.
-    fn collect(&mut self) -> Result<()> {
+    /// Takes note of the slots whose process has ended; true if there was one.
+    fn collect(&mut self) -> Result<bool> {
         let now = self.survey.now();
+        let mut any = false;
         for at in 0..self.posts.len() {
             let (ended, failed) = {
                 let seat = &mut lock(&self.seats).seats[at];
@@ -246,6 +259,7 @@ impl Crew {
                 return Err(error);
             }
             let Some(status) = ended else { continue };
+            any = true;
             let post = &mut self.posts[at];
             let Some(job) = post.job.take() else { continue };
             let (was_asked, lived) = (post.is_leaving, now.saturating_sub(post.since));
@@ -255,7 +269,7 @@ impl Crew {
             (post.is_busy, post.is_leaving) = (false, false);
             self.settle(&job, status, was_asked, lived);
         }
-        Ok(())
+        Ok(any)
     }
 
     fn settle(&mut self, job: &str, status: Option<i32>, was_asked: bool, lived: Duration) {

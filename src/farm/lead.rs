@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::hook::Hook;
@@ -68,8 +68,15 @@ enum Report {
 struct Shared {
     apps: Vec<AppEntry>,
     stop: AtomicBool,
-    wakers: Mutex<Vec<Waker>>,
+    /// Of the threads that lead, by their job's name.
+    wakers: Mutex<BTreeMap<String, Waker>>,
     hook: Option<Hook>,
+}
+
+impl Shared {
+    fn wakers(&self) -> MutexGuard<'_, BTreeMap<String, Waker>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Ends the lead from another thread.
@@ -80,7 +87,7 @@ impl Leash {
     /// Every job is left as it is; another coordinator goes on.
     pub fn leave(&self) {
         self.0.stop.store(true, Relaxed);
-        self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Waker::wake);
+        self.0.wakers().values().for_each(Waker::wake);
         self.1.wake();
     }
 }
@@ -235,7 +242,8 @@ impl Lead {
         let is_watched = self.led.len() < WATCHED;
         let (shared, report, waker, own) = (Arc::clone(&self.shared), self.report.clone(), self.watch.waker(), name.to_owned());
         let thread = std::thread::spawn(move || {
-            let outcome = serve_job(&shared, &root, is_watched);
+            let outcome = serve_job(&shared, &own, &root, is_watched);
+            shared.wakers().remove(&own);
             let _ = report.send((own, outcome.unwrap_or_else(Report::Failed)));
             waker.wake();
         });
@@ -252,13 +260,13 @@ fn words_of(end: &End) -> String {
 }
 
 /// Leads one job to its end.
-fn serve_job(shared: &Shared, root: &Path, is_watched: bool) -> Result<Report> {
+fn serve_job(shared: &Shared, name: &str, root: &Path, is_watched: bool) -> Result<Report> {
     let planned = match plan(&shared.apps, root)? {
         Ok(planned) => planned,
         Err(end) => return Ok(ended(shared, root, end)),
     };
     let watch = if is_watched { watch_for(root) } else { Watch::polling() };
-    shared.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(watch.waker());
+    shared.wakers().insert(name.to_owned(), watch.waker());
     let name = here::new_name();
     let log = Log::open(&*planned.disk, &name);
     let mut coordinator = Coordinator::new(planned.disk, root.to_owned(), name, planned.spec, planned.maps, log);

@@ -44,7 +44,8 @@ pub fn place(root: &Path) -> Result<Place> {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::Nowhere),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            let error = Error::new(ErrorKind::NotThisJob, "no job or farm in").on(root).because("it is a file, or lies in one");
+            let error =
+                Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root).because("it is a file, or lies in one");
             return Err(error.advise("name a folder"));
         }
         Err(error) => return Err(Error::io("cannot look into", root, error)),

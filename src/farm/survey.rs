@@ -3,7 +3,7 @@
 //! Ended jobs may be retried: one of them is looked at in each look, by turns, and all of them when the farm's folder was touched without a name having come or gone, which `retry`
 //! does. A job that cannot be served (unreadable, damaged, newer, not trusted, of an unknown app) is said once and tried again now and then: it disturbs no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +56,8 @@ pub struct Survey {
     /// The ended job looked at last.
     cursor: String,
     said: BTreeMap<String, String>,
+    /// How often in a row each could not be served.
+    strikes: BTreeMap<String, u32>,
     news: Vec<String>,
 }
 
@@ -83,6 +85,7 @@ impl Survey {
             looks: 0,
             cursor: String::new(),
             said: BTreeMap::new(),
+            strikes: BTreeMap::new(),
             news: Vec::new(),
         }
     }
@@ -118,7 +121,10 @@ impl Survey {
     }
 
     fn enter(&mut self, names: &[String]) {
-        self.seen.retain(|name, _| names.contains(name));
+        let there: BTreeSet<&String> = names.iter().collect();
+        self.seen.retain(|name, _| there.contains(name));
+        self.said.retain(|name, _| there.contains(name));
+        self.strikes.retain(|name, _| there.contains(name));
         let now = self.disk.now();
         for name in names {
             self.seen.entry(name.clone()).or_insert(Seen::Not { since: now, next: now, why: None });
@@ -185,13 +191,15 @@ impl Survey {
             Some(Seen::Not { since, .. }) => *since,
             Some(_) | None => now,
         };
-        let wait = now.saturating_sub(since).clamp(RETRY_MIN, RETRY_MAX);
+        let strikes = self.strikes.get(name).copied().unwrap_or_default();
+        let wait = now.saturating_sub(since).max(RETRY_MIN * 2_u32.pow(strikes.min(10))).clamp(RETRY_MIN, RETRY_MAX);
         self.seen.insert(name.to_owned(), Seen::Not { since, next: now + wait, why });
     }
 
     /// This job cannot be served now, for this reason.
     pub fn refuse(&mut self, name: &str, why: &str) {
         self.say_once(name, why);
+        *self.strikes.entry(name.to_owned()).or_default() += 1;
         self.put_off(name, Some(why.to_owned()));
     }
 
@@ -211,6 +219,7 @@ impl Survey {
     /// This job has ended.
     pub fn has_ended(&mut self, name: &str) {
         self.said.remove(name);
+        self.strikes.remove(name);
         if let Some(seen) = self.seen.get_mut(name) {
             *seen = Seen::Ended;
         }
