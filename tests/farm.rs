@@ -148,6 +148,27 @@ fn jobs_are_added_cancelled_and_retried_while_the_farm_runs() {
 }
 
 #[test]
+fn a_slot_whose_file_in_workers_is_removed_finishes_its_task_and_is_retired() {
+    let farm = with_jobs(0);
+    submit_slow(&farm, "job", &["-o", "ms=300"]);
+    let (leads, works) = (coordinator(&farm, &[]), worker(&farm, &["--slots", "2"]));
+    for left in [1, 0] {
+        let names = farm.wait_for_names("farm/job/workers", left + 1);
+        farm.wait_for_names("farm/job/claimed", left + 1);
+        std::fs::remove_file(farm.path(&format!("farm/job/workers/{}", names[0]))).expect("removed");
+        farm.wait_for("it has left", || (farm.slots("farm/job").len() <= left).then_some(()));
+    }
+    works.fails_saying(0, &["every slot was retired"]);
+    // One that had just claimed another gives that back.
+    for name in farm.names("farm/job/expired") {
+        assert!(String::from_utf8_lossy(&farm.read(&format!("farm/job/expired/{name}"))).contains("given_back"), "{name} was not lost");
+    }
+    assert!(!has_ended(&farm, "job"), "and the job waits for others");
+    leads.signal(Signal::TERM);
+    leads.ends_with(0);
+}
+
+#[test]
 fn a_farm_whose_coordinator_and_workers_are_killed_goes_on_with_others() {
     let farm = with_jobs(0);
     for n in 0..4 {
