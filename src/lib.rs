@@ -20,6 +20,7 @@
 //! | cli | `cli` | decisions about tasks |
 //! | eyes | [`eyes`] | acting: it reads a snapshot |
 //! | outside | [`doctor`], [`chaos`] | a part in the protocol: one tries the mount, one kills processes |
+//! | farm | [`farm`] | decisions about tasks: it only chooses among jobs |
 //! | roles | [`planner`], [`coordinator`], [`worker`] | the coordinator opens no input, shuffle or output data and runs no user code |
 //! | each | [`each`] | acting: it says what a job of commands is made of |
 //! | job, engine | [`job`], [`engine`] | each other; `job` reaches the file system only through [`disk::Disk`] |
@@ -44,6 +45,7 @@ pub mod each;
 pub mod engine;
 pub mod error;
 pub mod eyes;
+pub mod farm;
 pub mod here;
 pub mod ids;
 pub mod job;

@@ -112,10 +112,14 @@ pub fn json_for_terminal(json: &str) -> Cow<'_, str> {
 /// A path as one types it in a shell: quoted where it must be.
 pub fn for_shell(path: &Path) -> String {
     let text = path.to_string_lossy();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=@%:,".contains(c);
     // What begins with a dash would be taken for an option.
-    let text = if text.starts_with('-') { Cow::Owned(format!("./{text}")) } else { text };
-    if !text.is_empty() && text.chars().all(is_plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.starts_with('-') { word_for_shell(&format!("./{text}")) } else { word_for_shell(&text) }
+}
+
+/// A word of a command, an option too, as one types it in a shell: quoted where it must be.
+pub fn word_for_shell(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=@%:,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn steers(c: char) -> bool {

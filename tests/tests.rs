@@ -52,6 +52,11 @@ mod each;
 
 /// Any commands as mappers and reducers.
 mod stream;
+/// Many jobs in one folder, served by standing workers.
+mod farm;
+
+/// Starting workers elsewhere, and when they leave.
+mod launch;
 
 /// Bad records, skipped.
 mod bad_records;

@@ -59,6 +59,9 @@ pub(super) struct JobArgs {
     /// Where the outputs go [default: JOB/output]
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// In a farm, jobs of a higher priority go first; may be negative
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N")]
+    pub priority: i32,
 }
 
 /// What is done about records that an app cannot take.
@@ -113,6 +116,8 @@ pub(super) fn ask_of((app, options): (&str, BTreeMap<String, String>), inputs: V
         stall_ms: ms(NO_RECORDS.stall),
         skip_bad_records: NO_RECORDS.skip_bad_records,
         backup: !job.no_backup,
+        priority: job.priority,
+        after: Vec::new(),
         output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
     }
 }

@@ -1,29 +1,53 @@
-//! `flockwork coordinator`: the daemon that leads a job to its end.
+//! `flockwork coordinator`: the daemon that leads a job, or the jobs of a farm, to their end.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
-use super::open;
 use super::run::{exit_of, on_signals, watch_for, words_of_end};
 use super::trust::TrustArgs;
 use crate::coordinator::Coordinator;
 use crate::coordinator::serve::{self, News};
+use crate::disk::Disk;
+use crate::disk::real::RealDisk;
 use crate::engine::AppEntry;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::farm::hook::Hook;
+use crate::farm::lead::{self, Lead, Led};
+use crate::farm::survey::Survey;
+use crate::farm::{self, Place};
 use crate::here;
+use crate::job::end::End;
+use crate::job::layout::CANCEL;
 use crate::job::log::Log;
-use crate::planner::{self, Planned};
+use crate::job::spec::{self, Spec};
+use crate::job::trust::Trust;
+use crate::planner::Planned;
+use crate::planner::after::{Start, may_start};
 use crate::units::for_shell;
 
+/// Between two looks at a job whose time has not come.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 #[derive(clap::Args)]
-#[command(after_help = "Any number may run: one leads, the others stand by and take over.\n\
+#[command(
+    after_help = "Any number may run: one leads, the others stand by and take over. In a farm (an empty folder, or one with a job in it) it stays, and leads every job there.\n\
                         Exit: 0 the job finished; 1 it failed or was cancelled; 130 interrupted (start it again at any time).\n\
-                        Example: flockwork coordinator /mnt/share/count --quiet &")]
+                        In a farm: 0 told to leave, or drained and all jobs that were led finished; 1 drained, and one did not or could not be led.\n\
+                        Example: flockwork coordinator /mnt/share/farm --hook './tell.sh' &"
+)]
 pub(super) struct Args {
-    /// The job's directory
+    /// The directory of a job or of a farm
+    #[arg(value_name = "JOB|FARM")]
     job: PathBuf,
+    /// In a farm: leave when no job in it is unfinished that can be led
+    #[arg(long)]
+    drain: bool,
+    /// Run this command, without a shell, when a job has ended; FLOCKWORK_JOB and FLOCKWORK_OUTCOME (finished, failed, cancelled) tell it which and how
+    #[arg(long, value_parser = Hook::parse, value_name = "CMD")]
+    hook: Option<Hook>,
     /// Say only what is wrong
     #[arg(short, long)]
     quiet: bool,
@@ -32,14 +56,23 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
-    let root = &args.job;
     let trust = args.trust.resolve()?;
-    open::wait_for_job(root)?;
+    loop {
+        let place = farm::wait_for(&args.job, &mut |words| eprintln!("flockwork: {words}"), &|| false)?;
+        if place == Some(Place::Job) {
+            return lead_job(args, apps, &trust);
+        }
+        if let Some(status) = lead_farm(args, apps, &trust)? {
+            return Ok(status);
+        }
+    }
+}
+
+fn lead_job(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<ExitCode> {
+    let root = &args.job;
     trust.check(root)?;
-    let planned = planner::open(apps, root)?;
-    trust.check_output(root, &planned.spec.ask.output)?;
-    let watch = watch_for(root);
     let stop = Arc::new(AtomicBool::new(false));
+    let watch = watch_for(root);
     let (stopping, waker) = (Arc::clone(&stop), watch.waker());
     on_signals(move |times| {
         stopping.store(true, Relaxed);
@@ -48,14 +81,101 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
             std::process::exit(i32::from(super::INTERRUPTED));
         }
     })?;
+    if !wait_for_time(root, &stop)? {
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
+    let planned = match lead::plan(apps, root)? {
+        Ok(planned) => planned,
+        Err(end) => return Ok(tell_end(args, &end)),
+    };
+    trust.check_output(root, &planned.spec.ask.output)?;
     let mut coordinator = make(root, planned);
     let mut teller = Teller { root, quiet: args.quiet, phase: None, troubles: None };
     let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| teller.tell(&news))?;
     let Some(end) = end else { return Ok(ExitCode::from(super::INTERRUPTED)) };
+    Ok(tell_end(args, &end))
+}
+
+fn tell_end(args: &Args, end: &End) -> ExitCode {
     if !args.quiet || end.error.is_some() {
-        eprint!("{}", words_of_end(root, &end, None));
+        eprint!("{}", words_of_end(&args.job, end, None));
     }
-    Ok(exit_of(&end))
+    if let Some(hook) = &args.hook {
+        lead::run_hook(hook, &args.job, end);
+    }
+    exit_of(end)
+}
+
+/// Waits until the jobs that this one starts after have finished; false if told to leave before.
+fn wait_for_time(root: &Path, stop: &AtomicBool) -> Result<bool> {
+    let disk = RealDisk::at(root);
+    let ask = spec::load(&disk, root)?.ask;
+    let mut said = String::new();
+    loop {
+        let words = match may_start(root, &ask)? {
+            Start::Now => return Ok(true),
+            Start::Later(job) => format!("starts after {job}, which has not ended; waiting"),
+            Start::Blocked(why) => format!("does not start, for {why}; waiting for somebody to help that one, or cancel this one"),
+        };
+        let names = disk.list(".").map_err(|error| Error::io("cannot look into the job", root, error))?;
+        if names.iter().any(|entry| entry.name == CANCEL) {
+            return Ok(true);
+        }
+        if said != words {
+            eprintln!("flockwork: coordinator: {} {words}", root.display());
+            said = words;
+        }
+        if stop.load(Relaxed) {
+            return Ok(false);
+        }
+        std::thread::sleep(PATIENCE);
+    }
+}
+
+/// `None`: it has become a job.
+fn lead_farm(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<Option<ExitCode>> {
+    let root = &args.job;
+    let is_shared = trust.close_for_farm(root);
+    let asker = trust.clone();
+    let survey = Survey::new(root, Box::new(move |job| check(&asker, is_shared, job)));
+    let lead = Lead::new(root, survey, apps, lead::Terms { drain: args.drain, hook: args.hook.clone(), quiet: args.quiet });
+    let leash = lead.leash();
+    on_signals(move |times| {
+        leash.leave();
+        if times > 1 {
+            std::process::exit(i32::from(super::INTERRUPTED));
+        }
+    })?;
+    if !args.quiet {
+        eprintln!("flockwork: coordinator: leading the jobs of the farm {}", root.display());
+    }
+    Ok(Some(match lead.run(&mut |words| eprintln!("flockwork: coordinator: {words}")) {
+        Led::Job => return Ok(None),
+        Led::Gone => return Err(super::worker::gone(root)),
+        Led::Told | Led::Drained { well: true } => ExitCode::SUCCESS,
+        Led::Drained { well: false } => ExitCode::from(super::FAILED),
+    }))
+}
+
+/// Whether this coordinator can lead a job of the farm. Its umask is one for all jobs.
+fn check(trust: &Trust, is_farm_shared: bool, root: &Path) -> Result<Spec> {
+    let is_shared = trust.examine(root)?.unwrap_or(is_farm_shared);
+    let spec = spec::load(&RealDisk::at(root), root)?;
+    trust.check_output(root, &spec.ask.output)?;
+    if is_shared == is_farm_shared {
+        return Ok(spec);
+    }
+    let (cause, advice) = match is_shared {
+        true => (
+            "a trusted group may write the job and not the farm's folder",
+            "let the group write both (chmod g+ws), or lead the job by a coordinator of its own",
+        ),
+        false => (
+            "a trusted group may write the farm's folder and not the job",
+            "let the group write both (umask 002 when submitting), or lead the job by a coordinator of its own",
+        ),
+    };
+    Err(Error::new(ErrorKind::NotTrusted, "cannot lead beside others the job in").on(root).because(cause).advise(advice))
 }
 
 /// A coordinator of a planned job.

@@ -197,6 +197,8 @@ fn ask(args: &Args, orders: &Orders, items: &Items, source: String) -> Ask {
         // Nobody expects a command to run twice at a time.
         backup: false,
         output: OUTPUT.to_owned(),
+        priority: 0,
+        after: Vec::new(),
     }
 }
 

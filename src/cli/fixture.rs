@@ -180,5 +180,7 @@ fn ask() -> Ask {
         skip_bad_records: false,
         backup: true,
         output: OUTPUT.to_owned(),
+        priority: 0,
+        after: Vec::new(),
     }
 }

@@ -25,6 +25,8 @@ mod each;
 mod fixture;
 mod joblog;
 mod leash;
+mod launch;
+mod leave;
 #[cfg(test)]
 mod look_tests;
 mod open;
@@ -63,11 +65,13 @@ enum Command {
     Submit(submit::Args),
     /// A task farm: one command per item of a list
     Each(Box<each::Args>),
-    /// The daemon that leads a job from map to reduce to its end
+    /// The daemon that leads a job, or the jobs of a farm, from map to reduce to their end
     Coordinator(coordinator::Args),
-    /// Work on a job with some slots, one process each
+    /// Work on a job, or on the jobs of a farm, with some slots, one process each
     Worker(worker::Args),
-    /// One look at a job: phase, counts, workers, last errors
+    /// Start workers of a farm on other machines, by ssh or by Slurm
+    Launch(launch::Args),
+    /// One look at a job: phase, counts, workers, last errors; or at a farm, as a table
     Status(status::Args),
     /// Block until the job ends
     Wait(wait::Args),
@@ -116,6 +120,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Each(args) => each::run(*args),
         Command::Coordinator(args) => coordinator::run(&args, apps),
         Command::Worker(args) => worker::run(&args, apps),
+        Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),

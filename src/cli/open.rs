@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::trust::TrustArgs;
 use crate::disk::Disk;
@@ -16,7 +15,7 @@ use crate::job::plan::Plan;
 use crate::job::snapshot::Shape;
 use crate::job::spec::{self, Ask, Spec};
 use crate::job::trust::Trust;
-use crate::planner::{self, Holds, Planned};
+use crate::planner::{self, Planned};
 
 /// An opened job.
 pub(super) struct Job {
@@ -85,23 +84,13 @@ pub(super) fn submit_commands(root: &Path, ask: &Ask, items: Items, trust: &Trus
     Ok(planned)
 }
 
-/// Waits until there is a job at `root`, and says so once. A folder that holds other things is refused.
-pub(super) fn wait_for_job(root: &Path) -> Result<Arc<dyn Disk>> {
-    let mut waits = crate::disk::watch::Backoff::new(Duration::from_millis(50), Duration::from_millis(500), crate::here::chance());
-    let mut said = false;
-    loop {
-        match planner::holds(root)? {
-            Holds::Job => return Ok(Arc::new(RealDisk::at(root))),
-            Holds::NoJobYet => {}
-            Holds::OtherThings(name) => {
-                let error = Error::new(ErrorKind::NotThisJob, "no job in").on(root).because(format!("it holds other things (`{name}`)"));
-                return Err(error.advise("a job is a folder with a job.json; check the path"));
-            }
-        }
-        if !said {
-            eprintln!("flockwork: there is no job in {} yet; waiting for it", root.display());
-            said = true;
-        }
-        std::thread::sleep(waits.next_wait());
+/// The same for a job that starts after others: it is planned when they have finished.
+pub(super) fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask, trust: &Trust) -> Result<()> {
+    trust.check(root)?;
+    trust.close();
+    if ask.output != OUTPUT {
+        trust.check_output(Path::new(""), &ask.output)?;
     }
+    planner::after::submit_later(apps, root, ask)?;
+    trust.check(root)
 }

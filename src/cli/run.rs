@@ -11,12 +11,11 @@ use super::open;
 use super::progress::Progress;
 use super::trust::{self, TrustArgs};
 use crate::coordinator::serve::{self, News};
-use crate::disk::watch::Watch;
 use crate::engine::AppEntry;
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::error::{Error, Result};
+pub(super) use crate::farm::lead::watch_for;
 use crate::job::end::{self, End, Outcome as JobOutcome};
-use crate::job::layout::{PHASE, State, WORKERS};
 use crate::job::trust::Trust;
 use crate::planner::Planned;
 use crate::units::{for_shell, for_terminal, json_for_terminal, show_size, show_time};
@@ -123,12 +122,6 @@ fn tell(progress: &Progress, root: &Path, news: &News<'_>) {
         News::NoWorker => progress.say(&format!("no worker is alive; start one with `flockwork worker {}`", for_shell(root))),
         News::Trouble(error) => progress.trouble(&format!("{error}; waiting, and trying again")),
     }
-}
-
-/// What a coordinator listens to.
-pub(super) fn watch_for(root: &Path) -> Watch {
-    let [_, claimed, done, failed, expired] = State::FORWARD.map(State::dir);
-    Watch::local(root, &[claimed, done, failed, expired, WORKERS, PHASE, "."])
 }
 
 /// How many slots fit this machine (and this process's share of it).

@@ -1,18 +1,20 @@
-//! `flockwork status`: one look at a job. It changes nothing in it.
+//! `flockwork status`: one look at a job, or at a farm. It changes nothing there.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::open::Job;
 use crate::error::Result;
-use crate::eyes::status;
+use crate::eyes::{self, status};
+use crate::farm::{self, Place};
 use crate::units::json_for_terminal;
 
 #[derive(clap::Args)]
 #[command(after_help = "Exit: 0 whenever the job could be read, also if it failed.\n\
                         Example: watch -n 5 flockwork status count; flockwork status count --json | jq .percent")]
 pub(super) struct Args {
-    /// The job's directory
+    /// The directory of a job or of a farm
+    #[arg(value_name = "JOB|FARM")]
     job: PathBuf,
     /// One JSON object on stdout; its fields stay under `"version": 1`
     #[arg(long)]
@@ -20,13 +22,21 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    if args.job.is_dir() && farm::place(&args.job)? == Place::Farm {
+        let status = eyes::farm::look(&args.job)?;
+        return show(args.json, &status, || status.text());
+    }
     let job = Job::open(&args.job)?;
     let status = status::look(&*job.disk, &job.root, &job.spec, job.shape()?)?;
-    if args.json {
-        let json = serde_json::to_string(&status).expect("a status has string keys only");
+    show(args.json, &status, || status.text())
+}
+
+fn show(as_json: bool, status: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<ExitCode> {
+    if as_json {
+        let json = serde_json::to_string(status).expect("a status has string keys only");
         super::print(&format!("{}\n", json_for_terminal(&json)))?;
     } else {
-        super::print(&status.text())?;
+        super::print(&text())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,9 @@ pub(super) struct Args {
     app: AppArgs,
     #[command(flatten)]
     job: JobArgs,
+    /// Start only when this job has finished; may be given again. The inputs need not exist before that
+    #[arg(long, value_name = "JOB")]
+    after: Vec<String>,
     #[command(flatten)]
     records: RecordArgs,
     #[command(flatten)]
@@ -23,7 +26,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let root = ask::job_dir(&args.app, &args.job)?;
-    open::submit(apps, &root, &ask::ask(&args.app, &args.job, &args.records), &args.trust.resolve()?)?;
+    let (mut ask, trust) = (ask::ask(&args.app, &args.job, &args.records), args.trust.resolve()?);
+    if args.after.is_empty() {
+        open::submit(apps, &root, &ask, &trust)?;
+    } else {
+        ask.after = args.after;
+        open::submit_later(apps, &root, &ask, &trust)?;
+    }
     super::print(&format!("{}\n", root.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -161,6 +161,7 @@ pub struct ShuffleInput {
 }
 
 /// One app by name: what a program hands to [`crate::main`].
+#[derive(Clone)]
 pub struct AppEntry {
     /// What the user types.
     pub name: &'static str,

@@ -5,6 +5,7 @@
 
 use crate::ids::{ClaimName, WorkerName};
 
+pub mod farm;
 pub mod items;
 pub mod show;
 pub mod status;

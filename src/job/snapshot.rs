@@ -212,7 +212,7 @@ impl Snapshot {
             "cleaned" => self.phases.cleaned = true,
             name => match name.split_once('.') {
                 Some(("failed", digits)) if entry.is_file && digits.parse::<u32>().is_ok() => self.phases.retried.push(name.to_owned()),
-                Some(("end", digits)) if digits.parse::<u32>().is_ok() => {}
+                Some(("end" | "hooked", digits)) if digits.parse::<u32>().is_ok() => {}
                 _ => self.foreign.push(format!("{}/{name}", layout::PHASE)),
             },
         }

@@ -77,6 +77,12 @@ pub struct Ask {
     pub backup: bool,
     /// Where the outputs go: `output`, or an absolute path.
     pub output: String,
+    /// In a farm, jobs of a higher priority go first.
+    #[serde(default)]
+    pub priority: i32,
+    /// Jobs that must have finished before this one is planned; relative to the job directory where they are on the same mount.
+    #[serde(default)]
+    pub after: Vec<String>,
 }
 
 /// Jobs of the first days do not say it.

@@ -155,7 +155,15 @@ impl Trust {
     /// Checks the job's folder at `root` and all that lies in it, as far as it is there yet; then closes the umask accordingly. Where there is no folder
     /// at all, there is no job to trust: whoever opens it says so.
     pub fn check(&self, root: &Path) -> Result<()> {
-        let Some(seen) = self.check_part(Part::Job, root)? else { return Ok(()) };
+        if let Some(is_shared) = self.examine(root)? {
+            here::close_umask(is_shared);
+        }
+        Ok(())
+    }
+
+    /// The same check for a process that has to do with several jobs: it leaves the umask alone, and says whether a trusted group may write the job.
+    pub fn examine(&self, root: &Path) -> Result<Option<bool>> {
+        let Some(seen) = self.check_part(Part::Job, root)? else { return Ok(None) };
         for dir in DIRS.into_iter().chain([MARKERS]) {
             self.check_part(Part::Folder, &root.join(dir))?;
         }
@@ -164,8 +172,19 @@ impl Trust {
             self.check_part(Part::Plan, &root.join(plan))?;
         }
         self.check_output(root, OUTPUT)?;
-        here::close_umask(seen.mode & 0o020 != 0 && self.groups.contains(&seen.gid));
-        Ok(())
+        Ok(Some(self.is_shared(seen)))
+    }
+
+    fn is_shared(&self, seen: Owned) -> bool {
+        seen.mode & 0o020 != 0 && self.groups.contains(&seen.gid)
+    }
+
+    /// Before a process has to do with the jobs in the folder `farm`: what it makes is closed to others, and to the group unless a trusted one may write
+    /// `farm`. True if it may.
+    pub fn close_for_farm(&self, farm: &Path) -> bool {
+        let is_shared = owner::behind(farm).is_ok_and(|seen| self.is_shared(seen));
+        here::close_umask(is_shared);
+        is_shared
     }
 
     /// Checks where the attempts of the output folder `output` (see [`super::spec::Ask::output`]) wait. The folder itself, where it lies outside, is the user's.

@@ -348,6 +348,8 @@ impl Worker {
         loop {
             let error = match tasks.run(name, control) {
                 Err(Failure::Disk(error)) if !control.is_cancelled() && !pulse.is_leaving() => error,
+                // Whoever leaves does not wait for the disk, and it is nobody's error.
+                Err(Failure::Disk(_)) if pulse.is_leaving() => return Err(Failure::Cancelled),
                 ran => return ran,
             };
             if self.is_removed() {

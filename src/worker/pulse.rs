@@ -87,6 +87,11 @@ impl Heart {
         heart
     }
 
+    /// Other work waits for this process: the worker leaves when the attempt that runs has ended.
+    pub fn leave_soon(&self) {
+        self.0.leaving.store(true, Relaxed);
+    }
+
     /// Somebody wants this worker to go: the claim of a running attempt is given back and the process ends; otherwise the worker
     /// leaves at its next turn.
     pub fn leave(&self) {

@@ -96,6 +96,11 @@ impl Leash {
         self.signal(Signal::KILL);
     }
 
+    /// The processes of the slots that live.
+    pub fn pids(&self) -> Vec<u32> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).pids.clone()
+    }
+
     fn signal(&self, signal: Signal) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.leaving = true;
@@ -135,19 +140,24 @@ impl Shared {
         if state.leaving {
             return Ok(None);
         }
-        let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
-        // A program that was replaced or removed while it runs (an upgrade) is still to be had under this name.
-        let found = if program.is_file() { program.as_path() } else { Path::new("/proc/self/exe") };
-        let mut command = Command::new(found);
-        command.arg("slot").arg("--parent").arg(std::process::id().to_string()).stdin(Stdio::null());
-        if self.voice == Voice::Quiet {
-            command.arg("--quiet");
-        }
-        command.args(&self.options);
-        // A folder may be called like a flag.
-        command.arg("--").arg(&self.job);
-        let child = command.spawn().map_err(|error| Error::io("cannot start a worker with", program, error))?;
+        let child = start_slot(&self.job, self.voice, &self.options)?;
         state.pids.push(child.id());
         Ok(Some(child))
     }
+}
+
+/// Starts a slot in `job` by this very program. It dies with the thread that calls this.
+pub fn start_slot(job: &Path, voice: Voice, options: &[String]) -> Result<Child> {
+    let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
+    // A program that was replaced or removed while it runs (an upgrade) is still to be had under this name.
+    let found = if program.is_file() { program.as_path() } else { Path::new("/proc/self/exe") };
+    let mut command = Command::new(found);
+    command.arg("slot").arg("--parent").arg(std::process::id().to_string()).stdin(Stdio::null());
+    if voice == Voice::Quiet {
+        command.arg("--quiet");
+    }
+    command.args(options);
+    // A folder may be called like a flag.
+    command.arg("--").arg(job);
+    command.spawn().map_err(|error| Error::io("cannot start a worker with", program, error))
 }

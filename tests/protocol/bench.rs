@@ -59,6 +59,8 @@ pub fn spec(size: Size) -> Spec {
         skip_bad_records: false,
         backup: true,
         output: "output".to_owned(),
+        priority: 0,
+        after: Vec::new(),
     };
     Spec { format: FORMAT, id: "bench".to_owned(), submitted: String::new(), cwd: String::new(), ask }
 }
