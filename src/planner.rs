@@ -47,7 +47,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
             check_same(root, &spec, ask)?;
             return plan_if_needed(|_| Ok(app), root, disk, spec);
         }
-        Holds::OtherThings(name) => return Err(other_things(root, &name)),
+        Holds::OtherThings(name) => return Err(refuse_other_things(root, &name)),
     }
     // Everything that can be wrong is found before anything is made.
     let (splits, ranges) = splits(&*app, root, ask)?;
@@ -70,7 +70,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     Ok(Planned { spec: written, disk, maps })
 }
 
-fn other_things(root: &Path, name: &str) -> Error {
+fn refuse_other_things(root: &Path, name: &str) -> Error {
     let error = Error::new(ErrorKind::NotThisJob, "cannot use as a job's directory").on(root);
     let error = error.because(format!("it is no job, and holds other things (`{name}`)"));
     error.advise("name a new or an empty directory with --job")

@@ -88,7 +88,7 @@ pub fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<()> {
     match super::holds(root)? {
         super::Holds::NoJobYet => {}
         super::Holds::Job => return super::check_same(root, &spec::load(&*disk, root)?, &ask),
-        super::Holds::OtherThings(name) => return Err(super::other_things(root, &name)),
+        super::Holds::OtherThings(name) => return Err(super::refuse_other_things(root, &name)),
     }
     if ask.output != OUTPUT {
         // Inputs that are not there yet cannot be walked into: then nothing is known against the folder.
