@@ -359,6 +359,47 @@ fn the_same_command_goes_on_and_another_is_refused() {
 }
 
 #[test]
+fn every_option_is_in_the_job_as_it_was_asked() {
+    let farm = Farm::new();
+    farm.write("in", "x\n");
+    let options = [
+        "--lease",
+        "3s",
+        "--max-errors",
+        "7",
+        "--max-lost",
+        "9",
+        "--memory",
+        "2MiB",
+        "--split-lines",
+        "5",
+        "--split-size",
+        "4k",
+        "--no-backup",
+    ];
+    let more = ["--timeout", "1.5s", "--shuffle", "json", "-r", "6", "--combiner", "uniq", "--mapper", "cat", "--reducer", "wc", "in"];
+    farm.ok(&[&["stream", "--submit", "--job", "job"], &options[..], &more[..]].concat());
+    let asked: Value = serde_json::from_slice(&farm.read("job/job.json")).expect("JSON");
+    for (name, value) in [
+        ("lease_ms", 3000),
+        ("max_errors", 7),
+        ("max_lost", 9),
+        ("memory_bytes", 2 << 20),
+        ("split_lines", 5),
+        ("split_bytes", 4096),
+        ("reduces", 6),
+    ] {
+        assert_eq!(asked[name], value, "{name}");
+    }
+    assert_eq!(
+        (asked["backup"].as_bool(), asked["skip_bad_records"].as_bool(), asked["shuffle"].as_str()),
+        (Some(false), Some(false), Some("json"))
+    );
+    let commands = serde_json::json!({"mapper": "cat", "combiner": "uniq", "reducer": "wc", "timeout": "1500ms"});
+    assert_eq!((&asked["app"], &asked["options"]), (&"stream".into(), &commands));
+}
+
+#[test]
 fn what_is_wrong_with_the_command_line_is_said() {
     let farm = Farm::new();
     farm.write("in", "x\n");

@@ -161,6 +161,14 @@ fn a_held_command_stands_still_and_goes_on() {
 }
 
 #[test]
+fn a_command_that_lives_counts_as_progress() {
+    let (words, control) = (words("sleep 0.5"), Control::default());
+    let running = Running::start(&order(&words), Streams::piped()).expect("started");
+    assert!(running.finish(&control, &mut All::default()).expect("ended").is_good());
+    assert!(control.records() > 3, "whoever watches for a stall sees that: {}", control.records());
+}
+
+#[test]
 fn what_cannot_be_started_says_what_to_do() {
     let words = [OsString::from("no-such-program-here")];
     let text = Running::start(&order(&words), Streams::piped()).err().expect("refused").to_string();

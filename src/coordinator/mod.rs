@@ -19,10 +19,10 @@ use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
 
 mod apply;
-mod map_only;
 pub mod backup;
 pub mod leases;
 pub mod ledger;
+mod map_only;
 pub mod plan;
 mod probes;
 mod results;

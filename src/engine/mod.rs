@@ -175,7 +175,7 @@ pub struct AppEntry {
 
 /// Makes the app called `name`, or says which there are.
 pub fn make(apps: &[AppEntry], name: &str, options: &Options) -> crate::Result<Box<dyn AnyApp>> {
-    let Some(entry) = apps.iter().find(|entry| entry.name == name).or_else(|| Some(&stream::ENTRY).filter(|entry| entry.name == name)) else {
+    let Some(entry) = apps.iter().chain([&stream::ENTRY]).find(|entry| entry.name == name) else {
         let known: Vec<&str> = apps.iter().map(|entry| entry.name).collect();
         let error = crate::Error::new(crate::ErrorKind::Usage, format!("no app is called `{name}`"));
         let order = if name.contains(['/', '.', '*']) { "; the app comes first, then the inputs" } else { "" };

@@ -23,7 +23,7 @@ pub(super) struct Combining<'a> {
 }
 
 /// Where its pairs go.
-type Emit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Failure>;
+pub(super) type Onward<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Failure>;
 
 /// Why no more pairs are handed on.
 enum Stop {
@@ -38,14 +38,14 @@ impl<'a> Combining<'a> {
     }
 
     /// Takes a pair; combines when the memory is used up.
-    pub(super) fn push(&mut self, key: &[u8], value: &[u8], emit: Emit<'_>) -> Result<(), Failure> {
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8], emit: Onward<'_>) -> Result<(), Failure> {
         self.arena.push(0, key, |bytes| bytes.extend_from_slice(value));
         self.pairs_in += 1;
         if self.arena.bytes() >= self.work.budget.memory { self.combine(emit) } else { Ok(()) }
     }
 
     /// Runs the combiner over what is held.
-    pub(super) fn combine(&mut self, emit: Emit<'_>) -> Result<(), Failure> {
+    pub(super) fn combine(&mut self, emit: Onward<'_>) -> Result<(), Failure> {
         if self.arena.is_empty() {
             return Ok(());
         }

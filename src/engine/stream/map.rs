@@ -1,7 +1,7 @@
 //! One map attempt: each file of the split through a mapper of its own, its lines to pairs, those through the combiner if there is one, and into the shuffle data.
 
 use super::child::{Child, Lines, Role, Take};
-use super::combine::Combining;
+use super::combine::{Combining, Onward};
 use super::places::Place;
 use super::report::Report;
 use super::{Pairs, Stream, line_bytes_max};
@@ -49,11 +49,7 @@ fn made(files: Vec<crate::data::FileSum>, mut counters: Counters, bytes: u64, ta
 }
 
 /// Calls `emit` with every pair that the mapper, or the combiner after it, makes of the split.
-fn emit_all(
-    stream: &Stream,
-    work: &MapWork<'_>,
-    emit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Failure>,
-) -> Result<(Tally, Report), Failure> {
+fn emit_all(stream: &Stream, work: &MapWork<'_>, emit: Onward<'_>) -> Result<(Tally, Report), Failure> {
     let (mut report, mut tally) = (Report::default(), Tally::default());
     let mut combining = stream.combiner.as_ref().map(|words| Combining::new(stream, words, work));
     let mut reader = map::reader(Unit::Blocks, work);
