@@ -192,6 +192,7 @@ impl Coordinator {
                     complete = false;
                     self.hollow.extend(claims);
                 }
+                Published::Since(_) => complete = false, // The next look shows it.
                 Published::Foreign(path) => {
                     let error = format!(
                         "{} is of none of this job's done attempts, and outputs are never replaced: move it away, then `flockwork retry`",

@@ -243,7 +243,7 @@ impl Claim {
             self.torn = false;
             self.said = Some(event);
         }
-        // On a network mount the write errors (ENOSPC, EDQUOT, EIO) appear only here.
-        self.hold.flush(Flush::OnNetwork)
+        // On a network mount the write errors (ENOSPC, EDQUOT, EIO) appear only here, and what could not be written may be gone: it is said again.
+        self.hold.flush(Flush::OnNetwork).inspect_err(|_| (self.said, self.torn) = (None, true))
     }
 }

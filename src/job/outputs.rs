@@ -22,6 +22,8 @@ pub enum Published {
     By(ClaimName),
     /// These attempts' files are missing or short: their tasks must be done again.
     Bad(Vec<ClaimName>),
+    /// The file of an attempt that was committed after the look bears the final name: another coordinator knew it. To be looked at anew.
+    Since(ClaimName),
     /// A file that is none of ours bears the final name.
     Foreign(String),
 }
@@ -78,12 +80,22 @@ pub fn publish(disk: &dyn Disk, root: &Path, output: &str, partition: u32, done:
 fn published_before(disk: &dyn Disk, output: &str, target: &str, done: &[(ClaimName, Made)]) -> io::Result<Published> {
     fresh::renew(disk, output)?;
     let inode = disk.look(target)?.inode;
+    let bears_it = |claim: &ClaimName| match disk.look(&attempt_output(output, claim)) {
+        Ok(look) => Ok(look.inode == inode),
+        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) => Err(error),
+    };
     for (claim, _) in done {
-        match disk.look(&attempt_output(output, claim)) {
-            Ok(look) if look.inode == inode => return Ok(Published::By(claim.clone())),
-            Ok(_) => {}
-            Err(error) if is_gone(&error) => {}
-            Err(error) => return Err(error),
+        if bears_it(claim)? {
+            return Ok(Published::By(claim.clone()));
+        }
+    }
+    // Foreign is only what is of none of those that are done *now*: the look may be older than a commit that another coordinator has published.
+    let listed = fresh::list_surely(disk, layout::State::Done.dir())?;
+    let now: Vec<ClaimName> = listed.iter().filter_map(|entry| entry.name.parse().ok()).collect();
+    for claim in now.into_iter().filter(|claim| done.iter().any(|(known, _)| known.attempt.task == claim.attempt.task)) {
+        if bears_it(&claim)? {
+            return Ok(Published::Since(claim));
         }
     }
     Ok(Published::Foreign(target.to_owned()))

@@ -75,6 +75,9 @@ pub struct Worker {
     /// Tried in vain since the last pause: gone, though listed (a listing may be stale for long), or locked.
     missed: BTreeSet<AttemptId>,
     chance: u64,
+    /// Candidates missed since the last claim or pause, and how many names the last listing had.
+    in_vain: usize,
+    listed: usize,
     /// So many of the next claims are made by the lock.
     polite_claims: u32,
     looks: Looks,
@@ -117,6 +120,10 @@ pub enum Turn {
 
 /// A long list of candidates is no reason not to see that the job was paused.
 const CONTROL_PERIOD: Duration = Duration::from_secs(1);
+/// So many misses in a row tell that a list is not true any more; a new one may take as many as it costs calls.
+const IN_VAIN_MAX: usize = 3;
+/// About so many names of a listing come with one call.
+const NAMES_PER_CALL: usize = 600;
 /// After another was quicker. A claim lost by the lock costs one or two calls, one lost by the rename five.
 const POLITE_CLAIMS: u32 = 16;
 /// While it waits, a worker looks at everything anew after this many turns, whatever the stamps say.
@@ -136,6 +143,8 @@ impl Worker {
             refused,
             missed,
             chance,
+            in_vain: 0,
+            listed: 0,
             polite_claims: 0,
             looks: Looks::default(),
             fitness: Fitness::default(),
@@ -172,26 +181,56 @@ impl Worker {
         match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
             Ok(Tried::Held(claim)) => {
                 self.polite_claims = self.polite_claims.saturating_sub(1);
+                self.in_vain = 0;
                 self.refused.remove(&attempt);
                 self.work(claim, tasks, pulse)
             }
             Ok(Tried::Lost) => {
                 self.polite_claims = POLITE_CLAIMS;
-                self.missed.insert(attempt);
-                Ok(Turn::Missed)
+                Ok(self.miss(attempt))
             }
             Ok(Tried::Refused) => {
                 let now = self.disk.now();
-                self.missed.insert(attempt);
                 self.refused.entry(attempt).or_insert(now);
-                Ok(Turn::Missed)
+                Ok(self.miss(attempt))
             }
             Ok(Tried::AskedToLeave) => Ok(Turn::Leave),
             Err(error) => Err(Error::io("cannot claim tasks in", self.root.join(State::Claimed.dir()), error)),
         }
     }
 
-    /// The lock is taken only among workers that meet: where one was too late, its next claims are polite, and so are those of whoever it met. A lock that stays refused for a lease is some stopped process's, and proves nothing.
+    /// Others are at work here: on elsewhere in the list. Where it is not true any more there are more hands than tasks: a pause before the next one, or
+    /// a thousand workers would leave the server no time for the coordinator that issues them.
+    fn miss(&mut self, attempt: AttemptId) -> Turn {
+        self.missed.insert(attempt);
+        self.in_vain += 1;
+        if !self.disk.is_network() {
+            // Here a listing is true, and no server has to be spared: behind another's trail a new one shows what is left.
+            if self.in_vain >= IN_VAIN_MAX + self.listed / NAMES_PER_CALL {
+                self.candidates.clear();
+                self.in_vain = 0;
+            }
+            return Turn::Missed;
+        }
+        if self.in_vain >= IN_VAIN_MAX + self.listed / NAMES_PER_CALL {
+            self.candidates.clear();
+            self.missed.clear();
+            self.in_vain = 0;
+            return Turn::Idle;
+        }
+        self.turn_elsewhere();
+        Turn::Missed
+    }
+
+    /// Candidates are tried in order from a place by chance, so that few workers meet.
+    fn turn_elsewhere(&mut self) {
+        let place = (self.chance >> 33) as usize % self.candidates.len().max(1);
+        self.candidates.rotate_left(place);
+        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    }
+
+    /// The lock is taken only among workers that meet: where one was too late, its next claims are polite, and so are those of whoever it met. A lock that
+    /// stays refused for a lease is some stopped process's, and proves nothing.
     fn manners(&self, attempt: AttemptId) -> Manners {
         if self.polite_claims == 0 {
             return Manners::Direct;
@@ -220,19 +259,16 @@ impl Worker {
         }
         self.refused.retain(|attempt, _| free.contains(attempt));
         self.missed.retain(|attempt| free.contains(attempt));
-        let hopeless = self.missed.len() == free.len();
-        self.candidates = free.into_iter().rev().collect();
-        if hopeless {
+        self.listed = free.len();
+        self.candidates = free.into_iter().rev().filter(|attempt| !self.missed.contains(attempt)).collect();
+        if self.candidates.is_empty() {
             // Nothing is listed, or nothing that was not tried in vain already: a pause before it is tried again, for a stale listing
             // may last for a minute and a stopped process's lock for ever. The job may have ended meanwhile.
             self.missed.clear();
             let idle = self.look_for_end()?.unwrap_or(Turn::Idle);
             return Ok(idle);
         }
-        // From the back they are tried in order, from a beginning of each worker's own, so that few meet.
-        let own = (self.chance % self.candidates.len() as u64) as usize;
-        self.candidates.rotate_left(own);
-        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407).rotate_left(17);
+        self.turn_elsewhere();
         Ok(Turn::Missed)
     }
 

@@ -4,7 +4,6 @@
 //! `coordinator::backup`, by a pure function with tests of its own.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use flockwork::coordinator::leases::Watched;
 use flockwork::coordinator::plan::Action;
@@ -14,8 +13,9 @@ use flockwork::disk::sim::state::DiskState;
 use flockwork::disk::sim::world::{Actor, Faults, Step, World};
 use flockwork::ids::ClaimName;
 
+use super::bent::{Bent, Bug};
 use super::interleavings::{After, Hand, always, any_snapshot, coordinator, explore, goes_on_by, proven, reaper, scene, superseded};
-use super::lens::{CountsBoth, Mutant};
+use super::lens::Mutant;
 
 /// A coordinator that once, at any time, issues a backup beside the first claim it sees, and looks and does what is to be done so often after that.
 fn backer(scene: &DiskState, ticks: usize) -> Actor {
@@ -117,7 +117,7 @@ fn a_coordinator_that_counts_both_attempts_is_found() {
     let mut actors = hands(Mutant::None);
     actors.push(backer(&scene, 1));
     let explorer = Explorer { actors, initial: scene, faults: Faults::default(), states_max: 3_000_000 };
-    let eyes = |client| Arc::new(CountsBoth(client)) as Arc<dyn Disk>;
+    let eyes = |client| Bent::boxed(client, Bug::CountsBoth);
     let violation = explorer.explore(always, |world| goes_on_by(&world.disk, 1, eyes)).expect_err("must be found");
     assert!(violation.what.contains("counted {\"lines\""), "{violation}");
 }

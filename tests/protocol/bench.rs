@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flockwork::control::Control;
-use flockwork::coordinator::Coordinator;
+use flockwork::coordinator::{Coordinator, Tick};
 use flockwork::coordinator::leases::Leases;
 use flockwork::data::{Counters, Failure, FileSum, Made, Piece, ShuffleForm, Split};
 use flockwork::disk::sim::run::{SimClientDirect, SimDisk};
@@ -289,21 +290,35 @@ impl Boss {
 
     /// The same on any disk.
     pub fn start_on(disk: Arc<dyn Disk>, spec: &Spec, maps: u32, name: &WorkerName) -> Boss {
-        let _ = flockwork::disk::create::create_once(&*disk, layout::COORDINATOR_LOCK, b"").expect("the lock's file");
+        Boss::try_start(disk, spec, maps, name).expect("the lock's file")
+    }
+
+    /// The same on a disk that may refuse.
+    pub fn try_start(disk: Arc<dyn Disk>, spec: &Spec, maps: u32, name: &WorkerName) -> io::Result<Boss> {
+        let _ = flockwork::disk::create::create_once(&*disk, layout::COORDINATOR_LOCK, b"")?;
         let coordinator = Coordinator::new(Arc::clone(&disk), root().to_owned(), name.clone(), spec.clone(), maps, Log::none());
-        Boss { disk, coordinator, leases: Leases::new(spec.ask.lease()) }
+        Ok(Boss { disk, coordinator, leases: Leases::new(spec.ask.lease()) })
+    }
+
+    /// The same, that has so many tasks unclaimed at once, in however small a job.
+    pub fn with_window(self, least: usize) -> Boss {
+        Boss { coordinator: self.coordinator.with_window(least), ..self }
     }
 
     /// One look at the leases and one tick.
     pub fn step(&mut self) -> turns::Turn {
-        let listed = self.disk.list("claimed").expect("list");
+        self.try_step().expect("a disk that refuses nothing")
+    }
+
+    /// The same on a disk that may refuse.
+    pub fn try_step(&mut self) -> flockwork::Result<turns::Turn> {
+        let refused = |error| flockwork::Error::io("cannot look at the claims", "claimed", error);
+        let listed = self.disk.list("claimed").map_err(refused)?;
         let claims: Vec<ClaimName> = listed.iter().filter_map(|entry| entry.name.parse().ok()).collect();
-        self.leases.look(&*self.disk, &claims).expect("look");
-        if self.coordinator.tick(&self.leases.watched()).expect("a tick").ended {
-            turns::Turn::Done
-        } else {
-            turns::Turn::Wait(self.leases.period())
-        }
+        self.leases.look(&*self.disk, &claims).map_err(refused)?;
+        let Tick { ended, snapshot, .. } = self.coordinator.tick(&self.leases.watched())?;
+        self.coordinator.keep(snapshot);
+        Ok(if ended { turns::Turn::Done } else { turns::Turn::Wait(self.leases.period()) })
     }
 }
 
@@ -340,14 +355,15 @@ pub fn check_always(state: &DiskState) -> Result<(), String> {
     Ok(())
 }
 
-/// Every file in `done/` holds exactly one result, its own. (Not where records are damaged on purpose.)
+/// Every file in `done/` holds one result, its own. (Not where records are damaged on purpose.) Where a flush failed it may be said again.
 pub fn check_records(state: &DiskState) -> Result<(), String> {
     for entry in state.children("done") {
-        let bytes = state.bytes(&format!("done/{}", entry.name)).expect("listed");
-        let own = |line: &record::Line| line.by == entry.name && matches!(line.event, record::Event::Result { .. });
-        match record::parse(bytes).iter().filter(|line| own(line)).count() {
-            1 => {}
-            n => return Err(format!("done/{} holds {n} results of its own", entry.name)),
+        let lines = record::parse(state.bytes(&format!("done/{}", entry.name)).expect("listed"));
+        let own = lines.iter().filter(|line| line.by == entry.name);
+        let results: Vec<_> =
+            own.filter_map(|line| if let record::Event::Result { made, .. } = &line.event { Some(made) } else { None }).collect();
+        if results.is_empty() || results.iter().any(|made| *made != results[0]) {
+            return Err(format!("done/{} holds {} results of its own", entry.name, results.len()));
         }
     }
     Ok(())

@@ -65,7 +65,7 @@ fn run(deaths: Deaths, seed: u64, weather: Weather) -> (u64, u64) {
     (victim.calls_total(), boss_client.calls_total())
 }
 
-const LOSSES: Weather = Weather { lost_replies_per_mille: 150, stale_per_mille: 0, broken_locks_per_mille: 0 };
+const LOSSES: Weather = Weather { lost_replies_per_mille: 150, stale_per_mille: 0, ..Weather::CALM };
 
 #[test]
 fn a_job_without_deaths_ends_with_the_right_bytes() {

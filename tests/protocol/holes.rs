@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a descriptor issued again between a claimer's open and its rename | `interleavings::an_attempt_issued_twice_…`, `…without_the_look_at_the_inode_…` |
 //! | damage found by a reduce with no way out of `done/` | `damage::scenario_14_a_shuffle_file_…`, `damage::a_shuffle_file_…` |
+//! | an output published by another coordinator from a later look taken for a stranger's file: a healthy job failed | here, `schedules_that_once_failed_…` |
 //! | all others | here |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -199,6 +200,26 @@ fn a_published_output_is_never_replaced_nor_described_as_another_attempts() {
 }
 
 #[test]
+fn an_output_of_an_attempt_committed_since_the_look_is_not_taken_for_a_strangers() {
+    let names = ["reduce-00000.a1@w.1.x", "reduce-00000.a2@w.2.x"];
+    let mut state = DiskState::new().with_dir("done").with_dir("output").with_dir("output/.attempts");
+    for name in names {
+        state = state.with_file(&format!("output/.attempts/{name}"), name.as_bytes()).with_file(&format!("done/{name}"), b"");
+    }
+    let disk = SimDisk::holding(state);
+    let client = disk.client("boss");
+    let seen = |name: &str| {
+        let file = flockwork::data::FileSum { name: name.to_owned(), len: name.len() as u64, crc32: 0, sections: 1 };
+        [(name.parse::<ClaimName>().expect("a claim's name"), Made { files: vec![file], ..Made::default() })]
+    };
+    let publish = |name| outputs::publish(&client, root(), "output", 0, &seen(name)).expect("publish");
+    assert_eq!(publish(names[0]), outputs::Published::By(seen(names[0])[0].0.clone()));
+    assert_eq!(publish(names[1]), outputs::Published::Since(seen(names[0])[0].0.clone()), "who knew only the second looks anew");
+    client.remove(&format!("done/{}", names[0])).expect("remove");
+    assert!(matches!(publish(names[1]), outputs::Published::Foreign(_)), "what is of none that is done is foreign");
+}
+
+#[test]
 fn a_claim_whose_lock_a_loser_holds_is_not_taken_for_dead() {
     let disk = SimDisk::holding(scene(1, 1));
     let (loser, winner) = (disk.client("loser"), disk.client("winner"));
@@ -318,6 +339,19 @@ fn a_name_whose_claim_ended_in_an_error_is_never_claimed_again() {
     flockwork::disk::create::write_whole(&client, "pending/map-00000.a1", b"", flockwork::disk::Flush::Always).expect("issue");
     assert!(matches!(claimer.claim(&client, attempt, Manners::Polite), Ok(Tried::Lost)));
     bench::check_always(&disk.state()).expect("no name is made twice");
+}
+
+#[test]
+fn what_a_flush_refused_is_said_again() {
+    let disk = SimDisk::holding(scene(1, 1));
+    let client = disk.client("worker");
+    let claim = claim(&client, &mut Claimer::new(bench::name("w", 1)));
+    let said = client.calls()["append"];
+    disk.inject(1, |_, op| matches!(op, Op::Flush { .. }), What::Fail(ErrorKind::StorageFull));
+    let Err(refusal) = claim.give_back(&client) else { panic!("the disk is full") };
+    assert_eq!(client.calls()["append"], said + 1);
+    assert!(matches!(refusal.0.give_back(&client), Ok(Commit::Done)));
+    assert_eq!(client.calls()["append"], said + 2, "what could not be written may be gone");
 }
 
 /// From now on every write by the first file that is written to fails: a server that has forgotten a client's locks answers so for ever.

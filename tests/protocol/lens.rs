@@ -13,11 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flockwork::disk::sim::client::SimClient;
-use flockwork::disk::sim::run::SimClientDirect;
 use flockwork::disk::sim::state::DiskState;
 use flockwork::disk::{Disk, Entry, Flush, Hold, Look};
-use flockwork::ids::ClaimName;
-use flockwork::job::record::{self, Event, Line};
 
 /// What is taken out of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,84 +181,5 @@ impl Hold for LensHold {
 
     fn flush(&mut self, _: Flush) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A coordinator's disk as a mutant that counts every attempt in `done/`: a record's counters come with those of its task's other attempts added.
-pub struct CountsBoth(pub SimClientDirect);
-
-impl CountsBoth {
-    fn with_others(&self, claim: &ClaimName, mut lines: Vec<Line>) -> io::Result<Vec<u8>> {
-        for entry in self.0.list("done")? {
-            let other: ClaimName = entry.name.parse().expect("ours");
-            if other.attempt.task != claim.attempt.task || other == *claim {
-                continue;
-            }
-            let more = record::own_result(&entry.name, &self.0.read(&format!("done/{other}"), u64::MAX)?);
-            let results =
-                lines.iter_mut().filter_map(|line| if let Event::Result { made, .. } = &mut line.event { Some(made) } else { None });
-            for made in results {
-                more.iter().flat_map(|(made, _)| &made.counters).for_each(|(name, n)| *made.counters.entry(name.clone()).or_default() += n);
-            }
-        }
-        Ok(lines.iter().flat_map(Line::to_bytes).collect())
-    }
-}
-
-impl Disk for CountsBoth {
-    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let bytes = self.0.read(path, limit)?;
-        match path.strip_prefix("done/").and_then(|name| name.parse().ok()) {
-            Some(claim) => self.with_others(&claim, record::parse(&bytes)),
-            None => Ok(bytes),
-        }
-    }
-
-    fn list(&self, dir: &str) -> io::Result<Vec<Entry>> {
-        self.0.list(dir)
-    }
-
-    fn refresh(&self, dir: &str) -> io::Result<()> {
-        self.0.refresh(dir)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
-
-    fn link(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.link(from, to)
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        self.0.remove(path)
-    }
-
-    fn make_dir(&self, path: &str) -> io::Result<()> {
-        self.0.make_dir(path)
-    }
-
-    fn draft(&self, dir: &str, bytes: &[u8], flush: Flush) -> io::Result<String> {
-        self.0.draft(dir, bytes, flush)
-    }
-
-    fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
-        self.0.open(path)
-    }
-
-    fn touch(&self, path: &str) -> io::Result<()> {
-        self.0.touch(path)
-    }
-
-    fn look(&self, path: &str) -> io::Result<Look> {
-        self.0.look(path)
-    }
-
-    fn now(&self) -> Duration {
-        self.0.now()
-    }
-
-    fn is_network(&self) -> bool {
-        self.0.is_network()
     }
 }

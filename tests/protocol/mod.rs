@@ -7,21 +7,28 @@
 //! | `backups` | every interleaving of two attempts of one task |
 //! | `die_at_k` | worker and coordinator killed at every single disk call |
 //! | `stop_at_k` | the coordinator stopped at every single disk call, and resumed when another has taken over |
-//! | `schedules` | random schedules of large cases, by seed |
+//! | `schedules` | random schedules of large cases, by seed, everything that may go wrong going wrong |
+//! | `planted` | bugs planted in the protocol, which the schedules must find |
 //! | `damage` | shuffle files and records damaged after they were committed; limits; retry |
 //! | `cost` | disk calls per task |
+//! | `scale` | a thousand workers by simulation: calls, rates, herds, at the price of NFS |
 //! | `scenarios` | fault scenarios by number |
 //!
-//! `bench` sets the scene and judges the end; `sleeper` is a worker that dawdles; `lens` is a disk seen by an actor of the explorer, faithfully or as a mutant.
+//! `bench` sets the scene and judges the end, `audit` every step of a schedule; `sleeper` is a worker that dawdles; `lens` is a disk seen by an actor of the
+//! explorer, faithfully or as a mutant, and `bent` the same for the schedules.
 
+mod audit;
 mod backups;
 mod bench;
+mod bent;
 mod cost;
 mod damage;
 mod die_at_k;
 mod holes;
 mod interleavings;
 mod lens;
+mod planted;
+mod scale;
 mod scenarios;
 mod schedules;
 mod sleeper;

@@ -17,7 +17,7 @@ use flockwork::disk::sim::turns::{Chance, Ending, Turn, take_turns};
 use flockwork::job::spec::Spec;
 
 use super::bench::{self, Boss, Size};
-use super::sleeper::{Fence, Habits, Sleeper};
+use super::sleeper::{Habits, Sleeper, Vice};
 
 const SIZE: Size = Size { maps: 3, reduces: 2 };
 const STEPS_MAX: usize = 3_000;
@@ -143,7 +143,7 @@ fn run(stop: Stop, weather: Weather) -> Seen {
     disk.weather(stop.seed, weather);
     let old = RefCell::new(Old::start(&disk, &spec, stop));
     let sleeper = |number, takes| {
-        let habits = Habits { naps: 0, takes, fence: Fence::Respected };
+        let habits = Habits { naps: 0, takes, vice: Vice::None, ..Habits::STEADY };
         Sleeper::start(&disk, &spec, number, stop.seed, habits)
     };
     let (mut quick, mut slow) = (sleeper(1, |_| Duration::ZERO), sleeper(2, at_times_slow));
@@ -176,7 +176,7 @@ fn run(stop: Stop, weather: Weather) -> Seen {
 const AT_ONCE: Duration = Duration::ZERO;
 const BY_SILENCE: Duration = Duration::from_secs(30);
 const FOR_EVER: Duration = Duration::from_secs(300);
-const LOSSES: Weather = Weather { lost_replies_per_mille: 150, stale_per_mille: 50, broken_locks_per_mille: 0 };
+const LOSSES: Weather = Weather { lost_replies_per_mille: 150, stale_per_mille: 50, ..Weather::CALM };
 
 /// Stops it at every call of every seed's run.
 fn at_every_call(seeds: Range<u64>, taken_over_after: Duration, stays: Duration, weather: Weather) -> (u64, u64) {

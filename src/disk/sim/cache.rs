@@ -4,6 +4,7 @@
 //! or to be the file it was, until the client *opens* the directory (which a wrong listing can make useless, unless it changed it before).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::op::Inode;
 use crate::disk::Entry;
@@ -28,15 +29,19 @@ enum Memory {
 impl Cache {
     /// The client saw that `path` is this file, or nothing.
     pub fn saw(&mut self, path: &str, inode: Option<Inode>) {
-        if self.memory == Memory::Keeps {
-            self.names.insert(path.to_owned(), inode);
+        if self.memory == Memory::Lost {
+            return;
+        }
+        match self.names.get_mut(path) {
+            Some(belief) => *belief = inode,
+            None => _ = self.names.insert(path.to_owned(), inode),
         }
     }
 
     /// The client opened and listed the directory.
     pub fn saw_listing(&mut self, dir: &str, entries: &[Entry]) {
         self.opened(dir);
-        if self.memory == Memory::Keeps {
+        if self.memory == Memory::Keeps && self.listed.get(dir).is_none_or(|old| old != entries) {
             self.listed.insert(dir.to_owned(), entries.to_owned());
         }
     }
@@ -44,7 +49,8 @@ impl Cache {
     /// The client opened the directory, and the server said that it had changed.
     pub fn opened(&mut self, dir: &str) {
         self.changed.remove(dir);
-        self.names.retain(|path, _| dir_of(path) != dir);
+        let known: Vec<String> = self.beliefs_in(dir).map(|(path, _)| path.clone()).collect();
+        known.iter().for_each(|path| _ = self.names.remove(path));
     }
 
     /// The client changed the directory itself: no old listing of it is given any more, and the next opening of it helps surely.
@@ -77,6 +83,9 @@ impl Cache {
     }
 
     fn beliefs_in(&self, dir: &str) -> impl Iterator<Item = (&String, &Option<Inode>)> {
-        self.names.iter().filter(move |(path, _)| dir_of(path) == dir)
+        // '0' follows '/': between the two lies all that begins with `dir/`.
+        let within = if dir == "." { (String::new(), None) } else { (format!("{dir}/"), Some(format!("{dir}0"))) };
+        let end = within.1.map_or(Bound::Unbounded, Bound::Excluded);
+        self.names.range((Bound::Included(within.0), end)).filter(move |(path, _)| dir_of(path) == dir)
     }
 }

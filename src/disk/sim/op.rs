@@ -85,6 +85,11 @@ impl Op {
         matches!(self, Op::Rename { .. } | Op::Link { .. } | Op::Remove { .. } | Op::Touch { .. })
     }
 
+    /// True for calls that need room, or learn here that there was none.
+    pub fn grows(&self) -> bool {
+        matches!(self, Op::Draft { .. } | Op::Append { .. } | Op::MakeDir { .. } | Op::Flush { .. })
+    }
+
     /// True for calls that nobody else can notice, and that notice nothing of what others do meanwhile.
     pub fn is_private(&self) -> bool {
         matches!(self, Op::Now | Op::InodeOf { .. } | Op::Flush { .. })

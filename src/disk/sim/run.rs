@@ -15,6 +15,8 @@ use super::client::{disk_by_calls, expect_reply, hold_by_calls};
 use super::op::{HoldId, Inode, Op, Reply};
 use super::state::{DiskState, Room, Variant};
 use super::turns::Chance;
+pub use super::weather::Weather;
+use super::weather::{self, Event, Leg, Skies};
 use crate::disk::{Disk, Entry, Flush, Hold, Lock, Look};
 
 /// A shared directory in memory.
@@ -29,16 +31,47 @@ struct Inner {
     faults: Vec<Fault>,
     weather: Weather,
     chance: Chance,
+    skies: Skies,
+    audit: Option<Audit>,
+    wrong: Option<String>,
+    held_up: Option<HeldUp>,
     latency: Duration,
     heals: u64,
+}
+
+/// What a call that is held up until some time waits by.
+type HeldUp = Arc<dyn Fn(Duration) + Send + Sync>;
+
+/// Judges every change of a name.
+type Audit = Box<dyn FnMut(&Change<'_>) -> Result<(), String> + Send>;
+
+/// A rename, link or removal that was just done, or tried in vain.
+pub struct Change<'a> {
+    /// What is on the disk now.
+    pub state: &'a DiskState,
+    /// Whose call it was.
+    pub client: usize,
+    /// That client's name.
+    pub name: &'a str,
+    /// The call.
+    pub op: &'a Op,
+    skies: &'a Skies,
+}
+
+impl Change<'_> {
+    /// Whether something of this file would be lost with the machine that wrote it.
+    pub fn is_dirty(&self, path: &str) -> bool {
+        self.state.inode(path).is_some_and(|inode| self.skies.is_dirty(inode))
+    }
 }
 
 #[derive(Default)]
 struct Account {
     name: String,
-    calls: BTreeMap<&'static str, u64>,
+    calls: Vec<(&'static str, u64)>,
     total: u64,
     dies_at: Option<u64>,
+    mortal: bool,
 }
 
 struct Fault {
@@ -65,17 +98,6 @@ pub enum What {
     Hang,
 }
 
-/// Faults by chance: of a thousand calls that may suffer them, so many do.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Weather {
-    /// Renames, links and removals whose reply is lost.
-    pub lost_replies_per_mille: u16,
-    /// Calls answered by what the client believes.
-    pub stale_per_mille: u16,
-    /// Tries to lock that are answered `Broken`.
-    pub broken_locks_per_mille: u16,
-}
-
 /// A client of a [`SimDisk`]. Clones are the same client.
 #[derive(Clone)]
 pub struct SimClientDirect {
@@ -90,6 +112,11 @@ struct DirectHold {
 
 /// What a dying client unwinds with.
 struct Death;
+
+/// Ends the life that is just being run: what is stopped for ever goes no further.
+pub(super) fn stop_for_good() -> ! {
+    resume_unwind(Box::new(Death))
+}
 
 /// Runs `life` until it returns, or its client dies: then `None`. Other panics go on.
 pub fn survives<T>(life: impl FnOnce() -> T) -> Option<T> {
@@ -111,7 +138,9 @@ impl SimDisk {
         let (weather, chance) = (Weather::default(), Chance::from_seed(0));
         // A state that other clients have left behind keeps their numbers; nobody calls by them any more.
         let clients = state.clients.iter().skip(1).map(|_| Account::default()).collect();
-        let inner = Inner { state, clients, faults: Vec::new(), weather, chance, latency: Duration::ZERO, heals: 0 };
+        let (skies, latency, heals) = (Skies::default(), Duration::ZERO, 0);
+        let (faults, audit, wrong, held_up) = (Vec::new(), None, None, None);
+        let inner = Inner { state, clients, faults, weather, chance, skies, audit, wrong, held_up, latency, heals };
         Arc::new(SimDisk { inner: Mutex::new(inner), healed: Condvar::new() })
     }
 
@@ -142,6 +171,36 @@ impl SimDisk {
     pub fn weather(&self, seed: u64, weather: Weather) {
         let mut inner = self.inner();
         (inner.weather, inner.chance) = (weather, Chance::from_seed(seed));
+    }
+
+    /// Judges every change of a name from here on; the first that is wrong is remembered.
+    pub fn audit(&self, judge: impl FnMut(&Change<'_>) -> Result<(), String> + Send + 'static) {
+        self.inner().audit = Some(Box::new(judge));
+    }
+
+    /// What the audit found first; or what somebody else did, by [`SimDisk::accuse`].
+    pub fn wrong(&self) -> Option<String> {
+        self.inner().wrong.clone()
+    }
+
+    /// Something is wrong that the disk cannot see by itself.
+    pub fn accuse(&self, what: String) {
+        self.inner().wrong.get_or_insert(what);
+    }
+
+    /// How many calls have arrived from the dead.
+    pub fn n_late(&self) -> usize {
+        self.inner().skies.n_late()
+    }
+
+    /// Whether a name is there now.
+    pub fn has(&self, path: &str) -> bool {
+        self.inner().state.inode(path).is_some()
+    }
+
+    /// What a call that is held up waits by; without it none is.
+    pub(super) fn held_up_by(&self, wait: Option<HeldUp>) {
+        self.inner().held_up = wait;
     }
 
     /// Whether the disk has room.
@@ -199,7 +258,41 @@ impl SimDisk {
             inner = self.healed.wait_while(inner, |inner| inner.heals < healed).unwrap_or_else(PoisonError::into_inner);
             fault = None;
         }
-        inner.execute(client, op, fault)
+        let (mut inner, leg) = self.in_weather(inner, client, op);
+        let reply = inner.execute(client, op, fault);
+        inner.judge(client, op);
+        if let Some((Leg::Reply, until)) = leg {
+            drop(self.held_up(inner, until));
+        }
+        reply
+    }
+
+    /// What the weather does to a call before it is done, and whether its reply will be late.
+    fn in_weather<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner>,
+        client: usize,
+        op: &Op,
+    ) -> (MutexGuard<'a, Inner>, Option<(Leg, Duration)>) {
+        if *op == Op::Now {
+            return (inner, None);
+        }
+        inner.late_arrivals();
+        let leg = inner.event(client, op);
+        if let Some((Leg::Request, until)) = leg {
+            inner = self.held_up(inner, until);
+        }
+        while let Some(until) = inner.skies.held_up(client, inner.state.clock).filter(|_| inner.held_up.is_some()) {
+            inner = self.held_up(inner, until);
+        }
+        (inner, leg)
+    }
+
+    fn held_up<'a>(&'a self, inner: MutexGuard<'a, Inner>, until: Duration) -> MutexGuard<'a, Inner> {
+        let Some(wait) = inner.held_up.clone() else { return inner };
+        drop(inner);
+        wait(until);
+        self.inner()
     }
 }
 
@@ -210,11 +303,60 @@ impl Inner {
         }
         let account = &mut self.clients[client];
         if account.dies_at.is_some_and(|k| account.total + 1 >= k) {
-            self.state.close_all(client);
-            resume_unwind(Box::new(Death));
+            self.die(client, weather::Death::Process);
         }
         account.total += 1;
-        *account.calls.entry(op.kind()).or_default() += 1;
+        let kind = op.kind();
+        match account.calls.iter_mut().find(|(known, _)| std::ptr::eq(*known, kind)) {
+            Some((_, n)) => *n += 1,
+            None => account.calls.push((kind, 1)),
+        }
+    }
+
+    fn die(&mut self, client: usize, how: weather::Death) -> ! {
+        self.skies.died(client, how, &mut self.state);
+        self.state.close_all(client);
+        // Whatever its holds and handlers still call while it unwinds is not done.
+        self.clients[client].dies_at = Some(0);
+        stop_for_good()
+    }
+
+    /// Begins what the weather has for this call.
+    fn event(&mut self, client: usize, op: &Op) -> Option<(Leg, Duration)> {
+        let (event, now, chance) = (self.weather.event(&mut self.chance)?, self.state.clock, &mut self.chance);
+        match event {
+            Event::Delay => {
+                let leg = if chance.below(2) == 0 { Leg::Request } else { Leg::Reply };
+                return Some((leg, now + Duration::from_millis(chance.below(3000) as u64)));
+            }
+            Event::Hang => self.skies.hang(client, now, chance),
+            Event::Full => self.skies.fill(client, now, chance),
+            Event::Restart => self.skies.restart(&mut self.state, chance),
+            Event::Death if self.clients[client].mortal => {
+                self.skies.send_late(client, op, now, chance);
+                let how = if chance.below(2) == 0 { weather::Death::Process } else { weather::Death::Machine };
+                self.die(client, how);
+            }
+            Event::Death => {}
+        }
+        None
+    }
+
+    fn late_arrivals(&mut self) {
+        while let Some((dead, op)) = self.skies.arrived(self.state.clock) {
+            self.state.execute_unheard(dead, &op);
+            self.judge(dead, &op);
+        }
+    }
+
+    fn judge(&mut self, client: usize, op: &Op) {
+        let Some(audit) = &mut self.audit else { return };
+        if op.may_lose_its_reply() {
+            let change = Change { state: &self.state, client, name: &self.clients[client].name, op, skies: &self.skies };
+            if let Err(what) = audit(&change) {
+                self.wrong.get_or_insert(what);
+            }
+        }
     }
 
     fn fault(&mut self, client: usize, op: &Op) -> Option<What> {
@@ -226,14 +368,14 @@ impl Inner {
             fault.left -= 1;
             return Some(fault.what);
         }
-        let Weather { lost_replies_per_mille: lost, stale_per_mille: stale, broken_locks_per_mille: broken } = self.weather;
+        let Weather { lost_replies_per_mille: lost, stale_per_mille: stale, broken_locks_per_mille: broken, .. } = self.weather;
         if op.may_lose_its_reply() && self.chance.hits(lost) {
             return Some(What::LoseReply);
         }
         if matches!(op, Op::TryLock { .. }) && self.chance.hits(broken) {
             return Some(What::LockSays(Lock::Broken));
         }
-        (stale > 0 && self.state.may_be_stale(client, op) && self.chance.hits(stale)).then_some(What::Stale)
+        (self.chance.hits(stale) && self.state.may_be_stale(client, op)).then_some(What::Stale)
     }
 
     fn execute(&mut self, client: usize, op: &Op, fault: Option<What>) -> Reply {
@@ -250,11 +392,33 @@ impl Inner {
             }
             None | Some(What::Stale | What::LockSays(_) | What::Hang) => Variant::True,
         };
-        self.state.execute(client, op, variant)
+        let now = self.state.clock;
+        if op.grows() && self.skies.is_full(client, now) {
+            if let Op::Flush { hold } = op {
+                self.skies.flush_failed(*hold, &mut self.state, &mut self.chance);
+            }
+            return Reply::Failed(io::ErrorKind::StorageFull);
+        }
+        let stale = self.weather.stale_attributes_per_mille;
+        if let Some(old) = self.skies.old_attributes(client, op, &self.state).filter(|_| self.chance.hits(stale)) {
+            return Reply::Look(old);
+        }
+        let reply = self.state.execute(client, op, variant);
+        if self.held_up.is_some() {
+            self.skies.note(client, op, &reply, &self.state);
+        }
+        reply
     }
 }
 
 impl SimClientDirect {
+    /// It may die by the [`Weather`]; see [`survives`].
+    #[must_use]
+    pub fn mortal(self) -> SimClientDirect {
+        self.disk.inner().clients[self.number].mortal = true;
+        self
+    }
+
     /// Lets this client die at its k-th call from now (the first is 1): that call and all after it are not done, and unwind. See [`survives`].
     pub fn die_at(&self, k: u64) {
         let mut inner = self.disk.inner();
@@ -264,7 +428,9 @@ impl SimClientDirect {
 
     /// Its calls so far, by kind.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
-        self.disk.inner().clients[self.number].calls.clone()
+        let mut calls = BTreeMap::new();
+        self.disk.inner().clients[self.number].calls.iter().for_each(|(kind, n)| *calls.entry(*kind).or_default() += n);
+        calls
     }
 
     /// Its calls so far.
@@ -294,6 +460,8 @@ impl Hold for DirectHold {
 
 impl Drop for DirectHold {
     fn drop(&mut self) {
-        self.client.disk.inner().state.close(self.id);
+        let mut inner = self.client.disk.inner();
+        inner.skies.closed(self.id);
+        inner.state.close(self.id);
     }
 }

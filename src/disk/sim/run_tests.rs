@@ -72,7 +72,7 @@ fn a_hanging_call_is_left_and_comes_back_when_healed() {
 fn bad_weather(seed: u64) -> DiskState {
     let scene = (0..40).fold(one_task(), |scene, n| scene.with_file(&format!("pending/t{n}"), b""));
     let disk = SimDisk::holding(scene);
-    disk.weather(seed, Weather { lost_replies_per_mille: 200, stale_per_mille: 200, broken_locks_per_mille: 0 });
+    disk.weather(seed, Weather { lost_replies_per_mille: 200, stale_per_mille: 200, ..Weather::CALM });
     let clients: Vec<_> = (0..8).map(|n| disk.client(&format!("w{n}"))).collect();
     let mut actors: Vec<Box<dyn FnMut() -> Turn>> = Vec::new();
     for (n, client) in clients.iter().enumerate() {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::cache::Cache;
@@ -136,12 +137,25 @@ impl DiskState {
     /// The names in `dir` as they are, without those that begin with a dot.
     pub fn children(&self, dir: &str) -> Vec<Entry> {
         let prefix = if dir == "." { String::new() } else { format!("{dir}/") };
-        let below = self.names.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
-        let direct = below.filter_map(|(path, inode)| Some((path.strip_prefix(&prefix)?, inode)));
-        direct
-            .filter(|(name, _)| !name.contains('/') && !name.starts_with('.'))
-            .map(|(name, inode)| Entry { name: name.to_owned(), is_file: self.file(*inode).is_some() })
-            .collect()
+        let mut children = Vec::new();
+        let mut from = prefix.clone();
+        loop {
+            let mut below = None;
+            for (path, inode) in self.names.range::<str, _>((Bound::Included(from.as_str()), Bound::Unbounded)) {
+                let Some(name) = path.strip_prefix(&prefix) else { break };
+                if let Some((inner, _)) = name.split_once('/') {
+                    below = Some(format!("{prefix}{inner}0")); // what follows all that begins with `inner/`
+                    break;
+                }
+                if !name.starts_with('.') {
+                    children.push(Entry { name: name.to_owned(), is_file: self.file(*inode).is_some() });
+                }
+            }
+            match below {
+                Some(next) => from = next,
+                None => return children,
+            }
+        }
     }
 
     /// The content of a file.
@@ -187,6 +201,31 @@ impl DiskState {
     pub fn close_all(&mut self, client: usize) {
         let holds: Vec<HoldId> = self.holds.range((client, 0)..=(client, u32::MAX)).map(|(id, _)| *id).collect();
         holds.into_iter().for_each(|hold| self.close(hold));
+    }
+
+    /// The server restarts: nobody's lock is remembered.
+    pub(super) fn forget_locks(&mut self) {
+        self.holds.values_mut().for_each(|held| held.lock = None);
+    }
+
+    /// What a look at a file says.
+    pub(super) fn attributes(&self, inode: Inode) -> Option<Look> {
+        let len = self.file(inode).map_or(0, |bytes| bytes.len() as u64);
+        Some(Look { stamp: self.nodes.get(&inode)?.stamp, inode, len })
+    }
+
+    /// The file behind an open file, and how long it is.
+    pub(super) fn held_bytes(&self, hold: HoldId) -> Option<(Inode, usize)> {
+        let inode = self.holds.get(&hold)?.inode;
+        Some((inode, self.file(inode)?.len()))
+    }
+
+    /// Bytes that never arrived are gone from the file.
+    pub(super) fn lose(&mut self, inode: Inode, from: usize, len: usize) {
+        if let Some(Node { body: Body::File(content), .. }) = self.nodes.get_mut(&inode) {
+            let end = content.len().min(from + len);
+            content.drain(from.min(end)..end);
+        }
     }
 
     /// Does a call of `client`, now.
@@ -255,8 +294,8 @@ impl DiskState {
                 Ok(Reply::Done)
             }
             Op::Look { .. } => {
-                let len = self.file(inode).map_or(0, |bytes| bytes.len() as u64);
-                Ok(Reply::Look(Look { stamp: self.nodes[&inode].stamp, inode, len }))
+                let look = self.attributes(inode).ok_or(ErrorKind::NotFound)?;
+                Ok(Reply::Look(look))
             }
             _ => unreachable!("{op} is not about a file's name"),
         }

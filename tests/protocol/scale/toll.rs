@@ -1,0 +1,180 @@
+//! What calls cost over NFS: a disk that counts the RPCs of every call by the operation table of an NFS 4.2 client, and one server that serves them in turn.
+//!
+//! | call | RPCs | which |
+//! |---|---|---|
+//! | `list` | 1, and 1 per 600 names where the directory has changed since this client listed it | GETATTR, READDIR |
+//! | `draft` | 3 | OPEN, WRITE, CLOSE |
+//! | `open`, and its end | 1 and 1 | OPEN, CLOSE |
+//! | `read` | 3 | OPEN, READ, CLOSE |
+//! | `flush` | 1 | WRITE |
+//! | `rename` | 2 | LOOKUP or GETATTR of its source, RENAME |
+//! | all others | 1 | |
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use flockwork::disk::sim::run::SimClientDirect;
+use flockwork::disk::{Disk, Entry, Flush, Hold, Lock, Look};
+
+use super::clockwork::Clockwork;
+
+/// One call and its reply, on the wire and in the client.
+const ROUND_TRIP: Duration = Duration::from_micros(300);
+/// What the server does in a second.
+const SERVER_CALLS_PER_SECOND: u32 = 20_000;
+const NAMES_PER_READDIR: usize = 600;
+
+/// The server: calls wait for those that came before them.
+#[derive(Default)]
+pub struct Server {
+    busy_until: Duration,
+    /// In each second.
+    pub calls: Vec<u64>,
+}
+
+impl Server {
+    /// When `calls` calls, one after the other, of a client that begins now have been answered.
+    pub fn serve(&mut self, now: Duration, calls: u32) -> Duration {
+        let second = usize::try_from(now.as_secs()).expect("a job is not that long");
+        self.calls.resize(self.calls.len().max(second + 1), 0);
+        self.calls[second] += u64::from(calls);
+        self.busy_until = self.busy_until.max(now) + Duration::from_secs(1) * calls / SERVER_CALLS_PER_SECOND;
+        self.busy_until.max(now + ROUND_TRIP * calls)
+    }
+}
+
+/// A client of the simulated disk whose calls take the time of their RPCs.
+#[derive(Clone)]
+pub struct Priced {
+    disk: SimClientDirect,
+    time: Arc<Clockwork>,
+    actor: usize,
+    /// The stamp of every directory when it was last listed.
+    listed: Arc<Mutex<HashMap<String, i128>>>,
+}
+
+struct PricedHold {
+    hold: Box<dyn Hold>,
+    by: Priced,
+}
+
+impl Priced {
+    /// The disk of the actor of this number.
+    pub fn new(disk: SimClientDirect, time: &Arc<Clockwork>, actor: usize) -> Priced {
+        Priced { disk, time: Arc::clone(time), actor, listed: Arc::default() }
+    }
+
+    fn pay(&self, calls: u32) {
+        self.time.call(self.actor, calls);
+    }
+}
+
+impl Disk for Priced {
+    fn list(&self, dir: &str) -> io::Result<Vec<Entry>> {
+        self.pay(1);
+        let stamp = self.disk.look(dir)?.stamp;
+        let names = self.disk.list(dir)?;
+        let before = self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_owned(), stamp);
+        if before != Some(stamp) {
+            self.pay(1 + (names.len() / NAMES_PER_READDIR) as u32);
+        }
+        Ok(names)
+    }
+
+    fn refresh(&self, dir: &str) -> io::Result<()> {
+        self.pay(1);
+        self.disk.refresh(dir)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.pay(2);
+        self.disk.rename(from, to)
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.pay(1);
+        self.disk.link(from, to)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.pay(1);
+        self.disk.remove(path)
+    }
+
+    fn make_dir(&self, path: &str) -> io::Result<()> {
+        self.pay(1);
+        self.disk.make_dir(path)
+    }
+
+    fn draft(&self, dir: &str, bytes: &[u8], flush: Flush) -> io::Result<String> {
+        self.pay(3);
+        self.disk.draft(dir, bytes, flush)
+    }
+
+    fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
+        self.pay(1);
+        let hold = self.disk.open(path)?;
+        Ok(Box::new(PricedHold { hold, by: self.clone() }))
+    }
+
+    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        self.pay(3);
+        self.disk.read(path, limit)
+    }
+
+    fn read_part(&self, path: &str, from: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.pay(3);
+        self.disk.read_part(path, from, len)
+    }
+
+    fn touch(&self, path: &str) -> io::Result<()> {
+        self.pay(1);
+        self.disk.touch(path)
+    }
+
+    fn look(&self, path: &str) -> io::Result<Look> {
+        self.pay(1);
+        self.disk.look(path)
+    }
+
+    fn now(&self) -> Duration {
+        self.disk.now()
+    }
+
+    fn is_network(&self) -> bool {
+        true
+    }
+}
+
+impl Hold for PricedHold {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hold.append(bytes)
+    }
+
+    fn try_lock(&self) -> Lock {
+        self.by.pay(1);
+        self.hold.try_lock()
+    }
+
+    fn inode(&self) -> io::Result<(u64, u64)> {
+        self.hold.inode()
+    }
+
+    fn touch(&self) -> io::Result<()> {
+        self.by.pay(1);
+        self.hold.touch()
+    }
+
+    fn flush(&mut self, flush: Flush) -> io::Result<()> {
+        self.by.pay(1);
+        self.hold.flush(flush)
+    }
+}
+
+impl Drop for PricedHold {
+    fn drop(&mut self) {
+        self.by.pay(1);
+    }
+}
