@@ -1,8 +1,8 @@
 //! The coordinator: a reconciler without memory. It reads the directory, compares it with the plan, and does what is missing.
 //!
 //! [`Coordinator::tick`] is the whole of it: snapshot -> plan -> apply. It opens no input, shuffle or output data, runs no user code, and keeps only caches of files that
-//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `backup`, `apply`,
-//! `leases`, `serve`.
+//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `window`, `backup`, `apply`,
+//! `results`, `leases`, `serve`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -188,8 +188,10 @@ impl Coordinator {
                 self.ledger.read(&*self.disk, &self.root, &snapshot)?;
                 return Ok(snapshot);
             }
+            // In the last phase there is nothing more to issue, and a sure look changes the stamp of `done/`.
+            let belief = if snapshot.phases.reduce { Belief::Glance } else { Belief::Sure };
             drop(snapshot);
-            return self.look(Belief::Sure);
+            return self.look(belief);
         }
         self.look(Belief::Glance)
     }
