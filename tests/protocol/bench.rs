@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flockwork::control::Control;
-use flockwork::coordinator::{Coordinator, Tick};
 use flockwork::coordinator::leases::Leases;
+use flockwork::coordinator::{Coordinator, Tick};
 use flockwork::data::{Counters, Failure, FileSum, Made, Piece, ShuffleForm, Split};
 use flockwork::disk::sim::run::{SimClientDirect, SimDisk};
 use flockwork::disk::sim::state::DiskState;

@@ -127,7 +127,8 @@ const WILD: Habits = Habits { naps: 3, takes: at_times_slow, gives_back_percent:
 
 impl Plot {
     /// Everything goes wrong, and nobody does.
-    pub const WORST: Plot = Plot { habits: WILD, backup: Backup::Asked, weather: WORST, workers_see: honest, coordinators_see: honest, window: usize::MAX };
+    pub const WORST: Plot =
+        Plot { habits: WILD, backup: Backup::Asked, weather: WORST, workers_see: honest, coordinators_see: honest, window: usize::MAX };
 }
 
 /// A process, and after its death the next one in its place.
