@@ -1,8 +1,8 @@
 //! The coordinator: a reconciler without memory. It reads the directory, compares it with the plan, and does what is missing.
 //!
 //! [`Coordinator::tick`] is the whole of it: snapshot -> plan -> apply. It opens no input, shuffle or output data, runs no user code, and keeps only caches of files that
-//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `backup`, `apply`,
-//! `leases`, `serve`.
+//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `window`, `backup`, `apply`,
+//! `results`, `leases`, `serve`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -45,10 +45,18 @@ const TOUCH_PHASE: Duration = Duration::from_secs(1);
 
 /// In a job of very many tasks `done/` is listed anew after this long, whatever its stamp says; or after ten times as long as a look takes.
 const FULL_LOOK_PERIOD: Duration = Duration::from_secs(5);
-/// The rest between two rounds while the window is filled.
-const REST_WHILE_FILLED: Duration = Duration::from_millis(40);
+/// After a round, this many times as long as its look took is rested,
+const REST_PER_ROUND: u32 = 3;
+/// but no longer than this;
+const REST_MAX: Duration = Duration::from_millis(500);
+/// while the window is filled so many times as long,
+const REST_WHILE_FILLED: u32 = 9;
+/// and between these.
+const REST_WHILE_FILLED_MIN: Duration = Duration::from_millis(40);
+/// See [`REST_WHILE_FILLED_MIN`].
+const REST_WHILE_FILLED_MAX: Duration = Duration::from_secs(1);
 /// Done records read after one look.
-const READ_AHEAD: usize = 1 << 15;
+const READ_AHEAD: usize = 4096;
 
 /// One coordinator of one job.
 pub struct Coordinator {
@@ -65,6 +73,8 @@ pub struct Coordinator {
     pending_touched: Duration,
     phase_changed: Option<Duration>,
     window: usize,
+    /// Map tasks whose done record was read ahead.
+    read: Vec<bool>,
     /// What was seen last, if it was handed back.
     kept: Option<Snapshot>,
     full_look: FullLook,
@@ -113,6 +123,7 @@ impl Coordinator {
             stuck: BTreeMap::new(),
             phase_changed: None,
             window: window::LEAST,
+            read: Vec::new(),
             kept: None,
             full_look: FullLook::default(),
         }
@@ -144,7 +155,7 @@ impl Coordinator {
         let begun = self.disk.now();
         let mut snapshot = self.glance()?;
         let mut actions = self.plan(&snapshot, watched)?;
-        if actions.iter().any(plan::Action::rests_on_absence) {
+        if snapshot.belief != Belief::Sure && actions.iter().any(plan::Action::rests_on_absence) {
             drop(snapshot); // Two of a million tasks would be too many.
             snapshot = self.look(Belief::Sure)?;
             actions = self.plan(&snapshot, watched)?;
@@ -167,7 +178,8 @@ impl Coordinator {
         Ok(Tick { snapshot, done, ended, looked })
     }
 
-    /// A look at everything but `done/`, where that is enough for now: while enough tasks wait to be claimed, or nothing was done since.
+    /// A look at everything but `done/`, where that is enough for now: while enough tasks wait to be claimed, or nothing was done since. Where it is not, more
+    /// tasks are to be issued mostly, and the look is a sure one at once.
     fn glance(&mut self) -> Result<Snapshot> {
         let FullLook { at, took, stamp, .. } = self.full_look;
         let is_recent = self.disk.now().saturating_sub(at) < FULL_LOOK_PERIOD.max(took * 10);
@@ -177,6 +189,10 @@ impl Coordinator {
                 self.ledger.read(&*self.disk, &self.root, &snapshot)?;
                 return Ok(snapshot);
             }
+            // In the last phase there is nothing more to issue, and a sure look changes the stamp of `done/`.
+            let belief = if snapshot.phases.reduce { Belief::Glance } else { Belief::Sure };
+            drop(snapshot);
+            return self.look(belief);
         }
         self.look(Belief::Glance)
     }
@@ -187,26 +203,28 @@ impl Coordinator {
 
     /// Reads done records while workers are at work, which would all be to be read when the last has ended.
     fn read_ahead(&mut self, snapshot: &Snapshot) -> Result<()> {
-        if !std::mem::take(&mut self.full_look.is_news) || snapshot.phases.end || !Window::of(snapshot, self.window).binds() {
+        if !self.full_look.is_news || snapshot.phases.end || !Window::of(snapshot, self.window).is_filled(snapshot) {
             return Ok(());
         }
-        let mut left = READ_AHEAD;
-        for claim in snapshot.maps.iter().filter_map(|view| view.done.first()) {
-            if left == 0 {
-                self.full_look.is_news = true;
-                break;
-            }
-            if !self.results.has(claim) && !self.hollow.contains(claim) {
-                self.result(claim)?;
-                left -= 1;
-            }
+        self.read.resize(snapshot.maps.len(), false);
+        let done = snapshot.maps.iter().zip(0..).filter_map(|(view, n)| Some((n, view.done.first()?)));
+        let unread: Vec<(usize, &ClaimName)> = done.filter(|(n, _)| !self.read[*n]).take(READ_AHEAD).collect();
+        self.full_look.is_news = unread.len() == READ_AHEAD;
+        for (n, claim) in unread {
+            // One that is hollow is retracted by the next plan.
+            self.result(claim)?;
+            self.read[n] = true;
         }
         Ok(())
     }
 
-    /// While enough tasks wait to be claimed, thousands a second may end, and none of them need be seen at once.
-    fn rest_min(&self, snapshot: &Snapshot) -> Duration {
-        if Window::of(snapshot, self.window).is_filled(snapshot) { REST_WHILE_FILLED } else { Duration::ZERO }
+    /// The rest after a round that took so long. It costs as much as the job has tasks, and every commit is an event: looking would be all that is done. While enough
+    /// tasks wait to be claimed, thousands a second may end, and none of them need be seen at once.
+    fn rest(&self, tick: &Tick) -> Duration {
+        match Window::of(&tick.snapshot, self.window).is_filled(&tick.snapshot) {
+            true => (tick.looked * REST_WHILE_FILLED).clamp(REST_WHILE_FILLED_MIN, REST_WHILE_FILLED_MAX),
+            false => (tick.looked * REST_PER_ROUND).min(REST_MAX),
+        }
     }
 
     fn is_stuck_for_now(&self, action: &plan::Action) -> bool {

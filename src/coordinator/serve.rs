@@ -28,10 +28,6 @@ use crate::job::snapshot::Snapshot;
 const PROBE_PERIOD: Duration = Duration::from_millis(250);
 /// How often a standby tries the lock.
 const STANDBY_PERIOD: Duration = Duration::from_millis(200);
-/// After a round, this many times as long as it took is rested,
-const REST_PER_ROUND: u32 = 3;
-/// but no longer than this.
-const REST_MAX: Duration = Duration::from_millis(500);
 /// While a backup may be wanted, no wait is longer.
 const TAIL_WAIT_MAX: Duration = Duration::from_millis(500);
 /// A disk that refuses is asked again after this long.
@@ -192,8 +188,7 @@ fn lead(
             tell(News::NoWorker);
             worker_seen = coordinator.disk.now() + Duration::from_secs(25);
         }
-        // A round costs as much as the job has tasks, and every commit is an event: rest in proportion, or looking would be all that is done.
-        std::thread::sleep((tick.looked * REST_PER_ROUND).min(REST_MAX).max(coordinator.rest_min(&tick.snapshot)));
+        std::thread::sleep(coordinator.rest(&tick));
         coordinator.keep(tick.snapshot);
         if tick.done > 0 {
             backoff.reset();

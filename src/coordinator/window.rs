@@ -55,3 +55,56 @@ impl Window {
 fn waiting(snapshot: &Snapshot) -> usize {
     snapshot.tasks().map(|(_, view)| view.pending.len()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+    use super::*;
+    use crate::coordinator::backup::Limits;
+    use crate::coordinator::plan::{Action, Facts, plan};
+    use crate::disk::Disk;
+    use crate::disk::real::RealDisk;
+    use crate::ids::TaskId;
+    use crate::job::layout::{self, DIRS, State};
+    use crate::job::snapshot::{Belief, Shape};
+
+    const TASKS: u32 = 400;
+
+    /// What is issued next, where these files lie in the job's folders and 20 tasks are issued at once, at least.
+    fn issued(files: &[String]) -> Vec<String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = RealDisk::at(dir.path());
+        DIRS.iter().for_each(|folder| disk.make_dir(folder).expect("a folder"));
+        files.iter().for_each(|file| std::fs::write(dir.path().join(file), "").expect("written"));
+        let snapshot = Snapshot::take(&disk, Shape { maps: TASKS - 1, reduces: 1 }, Belief::Sure).expect("a look");
+        let (endings, blamed, none, running) = (HashMap::new(), HashSet::new(), BTreeSet::new(), BTreeMap::new());
+        let (stale, stuck, hollow, limits) = (&none, &none, &none, Limits::default());
+        let (endings, blamed, running) = (&endings, &blamed, &running);
+        let facts = Facts { endings, blamed, stale, stuck, hollow, running, limits, max_errors: 4, max_lost: 4, window: 20 };
+        let issue = |action| match action {
+            Action::Issue(attempt) => attempt.to_string(),
+            other => panic!("{other:?}"),
+        };
+        plan(&snapshot, &facts).into_iter().map(issue).collect()
+    }
+
+    fn pending(tasks: std::ops::Range<u32>) -> Vec<String> {
+        tasks.map(|n| layout::pending(TaskId::map(n).attempt(1))).collect()
+    }
+
+    #[test]
+    fn an_eighth_of_a_large_job_is_issued_at_once_and_more_when_half_of_it_is_gone() {
+        let first = issued(&[]);
+        assert_eq!((first.len(), &first[0][..], &first[49][..]), (50, "map-00000.a1", "map-00049.a1"));
+        assert_eq!(issued(&pending(0..25)), [""; 0], "half is enough");
+        let more = issued(&pending(0..24));
+        assert_eq!((more.len(), &more[0][..]), (26, "map-00024.a1"));
+    }
+
+    #[test]
+    fn what_was_tried_before_does_not_wait_for_room() {
+        let files = [pending(0..50), vec![State::Expired.dir().to_owned() + "/map-00100.a3@n.1.x"]].concat();
+        assert_eq!(issued(&files), ["map-00100.a4"]);
+    }
+}

@@ -450,6 +450,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_any_length_is_read_whole_or_refused() {
+        let (dir, disk) = disk();
+        for len in [0, 1, 4095, 4096, FIRST_READ_MAX - 1, FIRST_READ_MAX, FIRST_READ_MAX + 1, 3 * FIRST_READ_MAX + 5] {
+            let bytes: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
+            std::fs::write(dir.path().join("x"), &bytes).expect("written");
+            assert!(disk.read("x", len as u64).expect("allowed") == bytes, "{len}");
+            let refused = disk.read("x", (len as u64).saturating_sub(1)).map(|bytes| bytes.len());
+            assert!(len == 0 || refused.is_err_and(|error| error.kind() == io::ErrorKind::InvalidData), "{len}: one more than allowed");
+        }
+        assert!(RealDisk::at("/proc/self").read("status", 1 << 20).is_ok_and(|text| !text.is_empty()), "a length that is said to be 0");
+    }
+
+    #[test]
     fn a_pipe_or_a_device_under_our_name_is_refused_at_once() {
         let (dir, disk) = disk();
         let pipe = dir.path().join("pipe");

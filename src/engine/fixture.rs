@@ -91,7 +91,7 @@ impl Bench<'_> {
     pub(super) fn reduce(&self, partition: u32, maps: &[Made]) -> Result<Made, Failure> {
         let context = Context { job_dir: self.dir.to_owned(), attempt: TaskId::reduce(partition).attempt(1), job: JobFacts::default() };
         let input = |(n, made): (usize, &Made)| ShuffleInput { attempt: format!("map-{n}"), file: file_of(made, partition) };
-        let inputs: Vec<_> = maps.iter().enumerate().map(input).collect();
+        let inputs: Vec<_> = maps.iter().enumerate().filter(|(_, made)| !made.files.is_empty()).map(input).collect();
         self.app.run_reduce(&ReduceWork {
             partition,
             inputs: &inputs,

@@ -232,3 +232,38 @@ fn a_cancelled_merge_makes_nothing() {
     assert!((0..3).all(|partition| !matches!(job.reduce(partition, &maps), Err(Failure::Damaged(_)))));
     assert!((0..3).any(|partition| matches!(job.reduce(partition, &maps), Err(Failure::Cancelled))));
 }
+
+/// Emits the lines that begin with `x`.
+struct Marked;
+
+impl App for Marked {
+    type Value = u64;
+
+    fn map(&self, record: Record<'_>, out: &mut impl Emit<u64>) -> AppResult {
+        if record.bytes.starts_with(b"x") {
+            out.emit(record.bytes, &record.offset);
+        }
+        Ok(())
+    }
+
+    fn reduce(&self, key: &[u8], values: &mut Values<'_, u64>, out: &mut Output<'_>) -> AppResult {
+        while let Some(value) = values.next() {
+            out.pair(key, value);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_map_that_emits_nothing_writes_no_run_and_the_others_give_the_same_output() {
+    let (dir, control) = (temp(), Control::default());
+    let file = input_file(dir.path(), "in", b"a\nx1\nb\nx1\nc\n");
+    let bench = Bench { form: ShuffleForm::Run, ..bench(&Marked, dir.path(), &control) };
+    let splits = plan_splits(std::slice::from_ref(&file), Unit::Lines, &SplitRule { bytes: 1, lines: Some(1) }).expect("planned");
+    let (output, counters) = bench.run(&splits).expect("it runs");
+    assert_eq!((output, counters["pairs out"]), (bench.oracle(&[file]).expect("the oracle").0, 2));
+    let runs = fs::read_dir(dir.path().join("shuffle")).expect("readable").count();
+    assert_eq!(runs, 2, "of five map tasks");
+    let nothing = bench.map(0, &splits[0]).expect("it runs");
+    assert_eq!((nothing.files.len(), nothing.counters["shuffle bytes"], nothing.counters["pairs shuffled"]), (0, 0, 0));
+}

@@ -1,4 +1,4 @@
-//! The protocol: what lies in a job directory, and how it moves. Reading order: `layout`, `record`, `spec`, `plan`, `claim`, `skip`, `snapshot`, `end`.
+//! The protocol: what lies in a job directory, and how it moves. Reading order: `layout`, `record`, `spec`, `plan`, `claim`, `skip`, `snapshot` (with `few`), `end`.
 //!
 //! Everything here goes through [`Disk`](crate::disk::Disk), so that the very same code runs on the simulated disk; but for `trust`, which asks the real
 //! one whose a job is before any of it runs. It never touches input,

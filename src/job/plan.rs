@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn every_task_finds_its_own_split_in_a_large_and_in_a_small_plan() {
-        for n_tasks in [0, 1, 2, 3, 2000, 9000] {
+        for n_tasks in [0, 1, 2, 3, 4000] {
             let dir = tempfile::tempdir().expect("a directory");
             let disk = RealDisk::at(dir.path());
             disk.make_dir("phase").expect("a folder");

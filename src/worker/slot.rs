@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
@@ -42,6 +42,11 @@ pub const STATUS_RESTART: i32 = 83;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The largest: jitter takes off up to a quarter, and waiting costs at most one listing a second.
 const LARGEST_WAIT: Duration = Duration::from_millis(1340);
+
+/// Who is woken so soon after it had something to do waits for this long, so that there is more of it.
+const SHORT_WAIT: Duration = Duration::from_millis(20);
+/// See [`SHORT_WAIT`].
+const GATHER: Duration = Duration::from_millis(2);
 
 /// How talkative a slot is on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +122,7 @@ fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i
 fn turns(worker: &mut Worker, tasks: &mut dyn Tasks, heart: &Heart, watch: &Watch, voice: Voice) -> Result<i32> {
     let mut backoff = Backoff::new(FIRST_WAIT, LARGEST_WAIT, here::chance());
     let mut said = Said::default();
+    let mut worked = Instant::now();
     loop {
         let wait = match worker.turn(tasks, heart) {
             Ok(Turn::Worked(_) | Turn::Superseded(_)) => {
@@ -146,8 +152,14 @@ fn turns(worker: &mut Worker, tasks: &mut dyn Tasks, heart: &Heart, watch: &Watc
                 Some(LARGEST_WAIT)
             }
         };
-        if wait.is_some_and(|wait| watch.wait(wait) == Woken::Event) {
+        if wait.is_none() {
+            worked = Instant::now();
+        } else if wait.is_some_and(|wait| watch.wait(wait) == Woken::Event) {
             backoff.reset();
+            // Tasks that take no time are issued one after the other: to look for each as soon as it appears would cost more than to do it.
+            if worked.elapsed() < SHORT_WAIT {
+                std::thread::sleep(GATHER);
+            }
         }
     }
 }

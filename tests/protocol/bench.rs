@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flockwork::control::Control;
-use flockwork::coordinator::Coordinator;
 use flockwork::coordinator::leases::Leases;
+use flockwork::coordinator::{Coordinator, Tick};
 use flockwork::data::{Counters, Failure, FileSum, Made, Piece, ShuffleForm, Split};
 use flockwork::disk::sim::run::{SimClientDirect, SimDisk};
 use flockwork::disk::sim::state::DiskState;
@@ -302,6 +302,11 @@ impl Boss {
         Ok(Boss { disk, coordinator, leases: Leases::new(spec.ask.lease()) })
     }
 
+    /// The same, that has so many tasks unclaimed at once, in however small a job.
+    pub fn with_window(self, least: usize) -> Boss {
+        Boss { coordinator: self.coordinator.with_window(least), ..self }
+    }
+
     /// One look at the leases and one tick.
     pub fn step(&mut self) -> turns::Turn {
         self.try_step().expect("a disk that refuses nothing")
@@ -313,7 +318,8 @@ impl Boss {
         let listed = self.disk.list("claimed").map_err(refused)?;
         let claims: Vec<ClaimName> = listed.iter().filter_map(|entry| entry.name.parse().ok()).collect();
         self.leases.look(&*self.disk, &claims).map_err(refused)?;
-        let ended = self.coordinator.tick(&self.leases.watched())?.ended;
+        let Tick { ended, snapshot, .. } = self.coordinator.tick(&self.leases.watched())?;
+        self.coordinator.keep(snapshot);
         Ok(if ended { turns::Turn::Done } else { turns::Turn::Wait(self.leases.period()) })
     }
 }

@@ -95,6 +95,25 @@ fn the_coordinator_costs_a_task_five_calls() {
 }
 
 #[test]
+fn while_enough_tasks_wait_the_largest_directory_is_not_listed() {
+    let (disk, spec) = (SimDisk::holding(bench::submitted(SIZE)), bench::spec(SIZE));
+    for (window, lists) in [(1, 8), (1000, 9)] {
+        let client = disk.client("boss");
+        let mut boss = Boss::start(&client, &spec, SIZE.maps, &bench::name("boss", window)).with_window(window as usize);
+        let _ = boss.step();
+        let issued = disk.state().children("pending").len();
+        assert_eq!(issued, if window == 1 { 25 } else { 200 }, "an eighth of a job that is larger than its window");
+        let begun = client.calls();
+        let rounds = 10;
+        for _ in 0..rounds {
+            disk.advance(std::time::Duration::from_millis(100));
+            let _ = boss.step();
+        }
+        assert_eq!(after(&client.calls(), &begun)["list"], rounds * lists, "one of them is the sentry's");
+    }
+}
+
+#[test]
 fn an_idle_worker_lists_at_most_once_a_turn() {
     let (disk, spec) = (SimDisk::holding(bench::submitted(SIZE)), bench::spec(SIZE));
     let client = disk.client("worker");

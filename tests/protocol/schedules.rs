@@ -93,6 +93,8 @@ pub struct Plot {
     pub weather: Weather,
     pub workers_see: Eyes,
     pub coordinators_see: Eyes,
+    /// Tasks issued at once.
+    pub window: usize,
 }
 
 fn honest(client: SimClientDirect) -> Arc<dyn Disk> {
@@ -125,7 +127,8 @@ const WILD: Habits = Habits { naps: 3, takes: at_times_slow, gives_back_percent:
 
 impl Plot {
     /// Everything goes wrong, and nobody does.
-    pub const WORST: Plot = Plot { habits: WILD, backup: Backup::Asked, weather: WORST, workers_see: honest, coordinators_see: honest };
+    pub const WORST: Plot =
+        Plot { habits: WILD, backup: Backup::Asked, weather: WORST, workers_see: honest, coordinators_see: honest, window: usize::MAX };
 }
 
 /// A process, and after its death the next one in its place.
@@ -172,8 +175,10 @@ fn parts(disk: &Arc<SimDisk>, spec: &Spec, seed: u64, plot: &Plot) -> Vec<Part> 
         parts.push(reborn(disk, "w", plot.workers_see, start, Sleeper::step, n));
     }
     for n in 1..=COORDINATORS {
-        let spec = spec.clone();
-        let start = move |disk, number| Boss::try_start(disk, &spec, SIZE.maps, &bench::name("boss", number)).ok();
+        let (spec, window) = (spec.clone(), plot.window);
+        let start = move |disk, number| {
+            Boss::try_start(disk, &spec, SIZE.maps, &bench::name("boss", number)).ok().map(|boss| boss.with_window(window))
+        };
         parts.push(reborn(disk, "boss", plot.coordinators_see, start, boss_step, n));
     }
     parts
@@ -277,9 +282,19 @@ fn any_schedule_without_backups_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn any_schedule_of_a_job_that_is_issued_in_parts_ends_with_the_same_bytes() {
+    for window in [1, 5] {
+        let sum = all(&Plot { window, ..Plot::WORST }, FEW);
+        assert!(sum.expired > 0 && sum.both > 0 && sum.reborn > 0, "{sum:?}");
+    }
+}
+
+#[test]
 fn no_healthy_task_runs_twice() {
     let habits = Habits { takes: two_to_five_seconds, ..Habits::STEADY };
-    assert_eq!(all(&Plot { habits, weather: Weather::CALM, ..Plot::WORST }, FEW), Seen::default());
+    for window in [Plot::WORST.window, 5] {
+        assert_eq!(all(&Plot { habits, weather: Weather::CALM, window, ..Plot::WORST }, FEW), Seen::default());
+    }
 }
 
 #[test]
