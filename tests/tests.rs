@@ -50,10 +50,10 @@ mod commands;
 /// A command per item.
 mod each;
 
-/// Any commands as mappers and reducers.
-mod stream;
 /// Many jobs in one folder, served by standing workers.
 mod farm;
+/// Any commands as mappers and reducers.
+mod stream;
 
 /// Starting workers elsewhere, and when they leave.
 mod launch;

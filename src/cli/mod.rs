@@ -24,8 +24,8 @@ mod each;
 #[cfg(test)]
 mod fixture;
 mod joblog;
-mod leash;
 mod launch;
+mod leash;
 mod leave;
 #[cfg(test)]
 mod look_tests;

@@ -47,7 +47,10 @@ pub(super) fn is_ours(dir: &str, name: &str) -> bool {
 
 fn is_phase(name: &str) -> bool {
     let numbered = |kind: &str| name.strip_prefix(kind).is_some_and(|digits| digits.parse::<u32>().is_ok());
-    ["map", "reduce", "end", "finished", "failed", "cleaned"].contains(&name) || numbered("failed.") || numbered("end.") || numbered("hooked.")
+    ["map", "reduce", "end", "finished", "failed", "cleaned"].contains(&name)
+        || numbered("failed.")
+        || numbered("end.")
+        || numbered("hooked.")
 }
 
 /// True if `path` itself is a folder, not a link to one.

@@ -171,7 +171,19 @@ mod tests {
         let (stale, stuck, hollow) = (&claims, &claims, &claims);
         plan(
             &snapshot,
-            &Facts { endings, blamed, stale, stuck, hollow, running: &running, limits, max_errors: 2, max_lost: 1, window: 9, leave_out: None },
+            &Facts {
+                endings,
+                blamed,
+                stale,
+                stuck,
+                hollow,
+                running: &running,
+                limits,
+                max_errors: 2,
+                max_lost: 1,
+                window: 9,
+                leave_out: None,
+            },
         )
     }
 

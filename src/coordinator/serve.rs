@@ -192,6 +192,7 @@ fn lead(
         coordinator.keep(tick.snapshot);
         if tick.done > 0 {
             backoff.reset();
+            watch.busy();
             continue;
         }
         let wait = if is_tail { backoff.next_wait().min(TAIL_WAIT_MAX) } else { backoff.next_wait() };

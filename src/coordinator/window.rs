@@ -81,7 +81,8 @@ mod tests {
         let (endings, blamed, none, running) = (HashMap::new(), HashSet::new(), BTreeSet::new(), BTreeMap::new());
         let (stale, stuck, hollow, limits) = (&none, &none, &none, Limits::default());
         let (endings, blamed, running) = (&endings, &blamed, &running);
-        let facts = Facts { endings, blamed, stale, stuck, hollow, running, limits, max_errors: 4, max_lost: 4, window: 20 };
+        let facts =
+            Facts { endings, blamed, stale, stuck, hollow, running, limits, max_errors: 4, max_lost: 4, window: 20, leave_out: None };
         let issue = |action| match action {
             Action::Issue(attempt) => attempt.to_string(),
             other => panic!("{other:?}"),

@@ -1,25 +1,23 @@
 //! Waiting for news: a hint at once where the operating system gives one, a time-out everywhere.
 //!
 //! Problem: inotify tells nothing of what other machines do on a network mount, and says so to nobody; it tells us of every directory and file
-//! that we read ourselves, so that a loop which lists when woken wakes itself for ever (measured: two events per listing); and a thread that reads what it
-//! tells is woken by every rename of every process, at thousands of tasks a second (measured: a third of all the work). Workaround: the kernel is asked on local mounts only, and
-//! only for names that *appear* or are removed, never for reading, touching or writing; it is listened to only by whoever waits, in the wait: what was
-//! told meanwhile lies in the kernel's queue, is read in one go, and is dropped when there is too much of it. Names with a dot do not wake; any doubt (an overflow) does.
+//! that we read ourselves, so that a loop which lists when woken wakes itself for ever (measured: two events per listing); and the thread that hears what it
+//! tells is woken by every rename of every process, at thousands of tasks a second (measured: a third of all the work). Workaround: the watcher is used on
+//! local mounts only; only names that *appear* or are removed wake, never reading, touching, or names with a dot; any doubt (an error, an overflow) wakes;
+//! and who is too busy to wait gives it up ([`Watch::busy`]), until the next wait.
 //!
 //! An event is a hint and nothing else: it may be late, missing or false, carries no name, and several are one. Whoever is woken lists the directory,
 //! and lists it anyway when the time is up.
 
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-
-/// Bytes of events read at a time.
-const EVENT_BYTES: usize = 16 << 10;
+use notify::event::{ModifyKind, RenameMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,21 +31,20 @@ pub enum Woken {
 /// Something to wait at, for one waiting thread.
 pub struct Watch {
     waker: Waker,
-    ears: Option<Ears>,
+    dirs: Vec<PathBuf>,
+    // Held for its thread, which calls the waker until this is dropped.
+    watcher: Mutex<Option<RecommendedWatcher>>,
+    /// What that thread has heard since the last wait.
+    heard: Arc<AtomicU32>,
 }
 
-/// What the kernel tells, and the bell that ends waiting for it.
-struct Ears {
-    told: OwnedFd,
-    bell: Arc<OwnedFd>,
-}
+/// Who has heard so much since its last wait has better things to do than to listen.
+const HEARD_MAX: u32 = 200;
 
 /// Ends another thread's wait; a wake before the wait ends it at once, and many are one.
 #[derive(Clone, Default)]
 pub struct Waker {
     pending: Arc<(Mutex<Pending>, Condvar)>,
-    /// Rung where the kernel is listened to.
-    bell: Option<Arc<OwnedFd>>,
 }
 
 #[derive(Default, PartialEq, Eq, Clone, Copy)]
@@ -60,22 +57,54 @@ enum Pending {
 impl Watch {
     /// Wakes by its [`Waker`] and by time only.
     pub fn polling() -> Watch {
-        Watch { waker: Waker::default(), ears: None }
+        Watch { waker: Waker::default(), dirs: Vec::new(), watcher: Mutex::default(), heard: Arc::default() }
     }
 
-    /// Wakes also when a name appears in or is removed from one of `dirs` (under `root`, not below them). On a network mount, or where the
-    /// kernel cannot be asked (too many watches, a directory missing), it is [`Watch::polling`].
+    /// Wakes also when a name appears in or is removed from one of `dirs` (under `root`, not below them). On a network mount, or where no
+    /// watcher is to be had (too many watches, a directory missing), it is [`Watch::polling`].
     pub fn local(root: &Path, dirs: &[&str]) -> Watch {
         if super::real::is_network(root) {
             return Watch::polling();
         }
-        let Ok(ears) = Ears::at(root, dirs) else { return Watch::polling() };
-        Watch { waker: Waker { bell: Some(Arc::clone(&ears.bell)), ..Waker::default() }, ears: Some(ears) }
+        let mut watch = Watch { dirs: dirs.iter().map(|dir| root.join(dir)).collect(), ..Watch::polling() };
+        if !watch.listen() {
+            watch.dirs.clear();
+        }
+        watch
     }
 
     /// True where events are to be expected, so that the time-out may be longer.
     pub fn hears(&self) -> bool {
-        self.ears.is_some()
+        !self.dirs.is_empty()
+    }
+
+    /// Said between two pieces of work: where much was heard meanwhile, nobody listens any more before the next wait.
+    pub fn busy(&self) {
+        if self.heard.load(Relaxed) > HEARD_MAX {
+            drop(self.watcher().take());
+            self.heard.store(0, Relaxed);
+        }
+    }
+
+    fn watcher(&self) -> MutexGuard<'_, Option<RecommendedWatcher>> {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the kernel asked; false where it cannot be.
+    fn listen(&self) -> bool {
+        let (ears, heard) = (self.waker.clone(), Arc::clone(&self.heard));
+        let hear = move |event: notify::Result<Event>| {
+            heard.fetch_add(1, Relaxed);
+            if event.as_ref().map_or(true, is_news) {
+                ears.wake();
+            }
+        };
+        let watching = notify::recommended_watcher(hear).and_then(|mut watcher| {
+            self.dirs.iter().try_for_each(|dir| watcher.watch(dir, RecursiveMode::NonRecursive))?;
+            Ok(watcher)
+        });
+        *self.watcher() = watching.ok();
+        self.watcher().is_some()
     }
 
     /// For other threads to end the wait with.
@@ -85,82 +114,11 @@ impl Watch {
 
     /// Waits for news since the last wait, `at_most` so long.
     pub fn wait(&self, at_most: Duration) -> Woken {
-        match &self.ears {
-            Some(ears) => self.listen(ears, Instant::now() + at_most),
-            None => self.waker.wait(at_most),
+        self.heard.store(0, Relaxed);
+        if self.hears() && self.watcher().is_none() && self.listen() {
+            return Woken::Event; // What happened while nobody listened is not known.
         }
-    }
-
-    fn listen(&self, ears: &Ears, until: Instant) -> Woken {
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let news = ears.wait(left) | (self.waker.wait(Duration::ZERO) == Woken::Event);
-            if news {
-                return Woken::Event;
-            }
-            if left.is_zero() {
-                return Woken::Timeout;
-            }
-        }
-    }
-}
-
-impl Ears {
-    fn at(root: &Path, dirs: &[&str]) -> rustix::io::Result<Ears> {
-        let told = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        for dir in dirs {
-            let of = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE | WatchFlags::DELETE_SELF;
-            inotify::add_watch(&told, root.join(dir), of | WatchFlags::ONLYDIR)?;
-        }
-        let bell = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
-        Ok(Ears { told, bell })
-    }
-
-    /// Waits until something is told or the bell is rung; true if there was news in what was told.
-    fn wait(&self, at_most: Duration) -> bool {
-        let mut ears = [PollFd::new(&self.told, PollFlags::IN), PollFd::new(&*self.bell, PollFlags::IN)];
-        let at_most = Timespec::try_from(at_most).ok();
-        if let Err(error) = poll(&mut ears, at_most.as_ref())
-            && error != rustix::io::Errno::INTR
-        {
-            return true;
-        }
-        if ears[1].revents().contains(PollFlags::IN) {
-            let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
-        }
-        ears[0].revents().contains(PollFlags::IN) && self.drain()
-    }
-
-    /// Reads all that was told; true if there is news in it.
-    fn drain(&self) -> bool {
-        let mut room = [MaybeUninit::uninit(); EVENT_BYTES];
-        let mut events = inotify::Reader::new(&self.told, &mut room);
-        let mut news = false;
-        loop {
-            match events.next() {
-                Ok(event) => news |= is_news(event.events(), event.file_name().map_or(b"", |name| name.to_bytes())),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return news,
-                Err(_) => return true,
-            }
-        }
-    }
-}
-
-impl Waker {
-    /// Ends the wait under way, or the next one.
-    pub fn wake(&self) {
-        let (pending, changed) = &*self.pending;
-        *pending.lock().unwrap_or_else(PoisonError::into_inner) = Pending::Wake;
-        changed.notify_one();
-        if let Some(bell) = &self.bell {
-            // It can refuse only when it is ringing already.
-            let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
-        }
-    }
-
-    fn wait(&self, at_most: Duration) -> Woken {
-        let (pending, changed) = &*self.pending;
+        let (pending, changed) = &*self.waker.pending;
         let guard = pending.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = |pending: &mut Pending| *pending == Pending::Nothing;
         let (mut guard, _) = changed.wait_timeout_while(guard, at_most, nothing).unwrap_or_else(PoisonError::into_inner);
@@ -171,9 +129,31 @@ impl Waker {
     }
 }
 
-/// A name without a dot is news; so is the end of a watch, and an overflow, behind which anything may be.
-fn is_news(events: ReadFlags, name: &[u8]) -> bool {
-    events.contains(ReadFlags::QUEUE_OVERFLOW) || name.first() != Some(&b'.')
+impl Waker {
+    /// Ends the wait under way, or the next one.
+    pub fn wake(&self) {
+        let (pending, changed) = &*self.pending;
+        *pending.lock().unwrap_or_else(PoisonError::into_inner) = Pending::Wake;
+        changed.notify_one();
+    }
+}
+
+fn is_news(event: &Event) -> bool {
+    if event.need_rescan() {
+        return true; // the queue overflowed: whatever was in it is lost
+    }
+    let name = event.paths.first().and_then(|path| path.file_name()).unwrap_or(OsStr::new(""));
+    match event.kind {
+        EventKind::Create(_) | EventKind::Remove(_) => !is_hidden(name),
+        EventKind::Modify(ModifyKind::Name(RenameMode::To)) => !is_hidden(name),
+        // Reading, touching, writing and being renamed away (which is an appearance elsewhere) are no news; a rename between two watched
+        // directories comes once more as `Both`, after its `To`.
+        EventKind::Modify(_) | EventKind::Access(_) | EventKind::Any | EventKind::Other => false,
+    }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_bytes().first() == Some(&b'.')
 }
 
 /// Growing waits between looks: each twice the last up to a largest, a quarter of it up to chance, so that many machines do not look in step.
@@ -218,6 +198,7 @@ mod tests {
     use super::*;
     use crate::disk::real::RealDisk;
     use crate::disk::{Disk, Flush};
+    use std::time::Instant;
 
     const QUIET: Duration = Duration::from_millis(200);
     const SOON: Duration = Duration::from_secs(1);
@@ -272,20 +253,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_while_nobody_waits_wakes_the_next_wait_once_however_much_it_is() {
+    fn who_is_busy_stops_listening_and_is_woken_once_when_it_waits_again() {
         let Some((_dir, disk, watch)) = watched() else { return };
-        for n in 0..40_000 {
+        watch.busy();
+        assert!(watch.watcher().is_some(), "little was heard");
+        for n in 0..2000 {
             let (from, to) = [("elsewhere/new", "pending/new"), ("pending/new", "elsewhere/new")][n % 2];
             disk.rename(from, to).expect("rename");
         }
-        assert_eq!(watch.wait(SOON), Woken::Event, "20,000 names appeared, more than the kernel keeps");
-        assert_eq!(watch.wait(QUIET), Woken::Timeout, "one wait takes all of it");
+        let begun = Instant::now();
+        while watch.heard.load(Relaxed) <= HEARD_MAX && begun.elapsed() < Duration::from_secs(30) {
+            std::thread::yield_now();
+        }
+        watch.busy();
+        assert!(watch.watcher().is_none(), "much was heard");
+        assert_eq!(watch.wait(SOON), Woken::Event, "nobody knows what happened meanwhile");
+        assert!(watch.watcher().is_some());
+        let _ = watch.wait(Duration::ZERO); // what was heard before
+        disk.rename("elsewhere/new", "pending/other").expect("rename");
+        assert_eq!(watch.wait(SOON), Woken::Event);
+        assert_eq!(watch.wait(QUIET), Woken::Timeout);
     }
 
     #[test]
     fn doubt_wakes() {
-        assert!(is_news(ReadFlags::QUEUE_OVERFLOW, b""), "an overflow has no name, and anything may be behind it");
-        assert!(!is_news(ReadFlags::CREATE, b".tmp-1") && is_news(ReadFlags::IGNORED, b""), "a directory that is gone is news");
+        let overflow = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        assert!(is_news(&overflow), "an overflow has no path, and anything may be behind it");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Holds, Planned, check_same, cwd, holds, make_dir, maps, other_things};
+use super::{Holds, Planned, check_same, cwd, holds, make_dir, maps, refuse_other_things};
 use crate::data::{Piece, Split};
 use crate::disk::real::RealDisk;
 use crate::disk::{Created, Disk, create};
@@ -29,7 +29,7 @@ pub fn submit_commands(root: &Path, ask: &Ask, items: Items) -> Result<Planned> 
             check_same(root, &spec, ask)?;
             return super::plan_if_needed(|_| unreachable!("a job of commands needs no app"), root, disk, spec);
         }
-        Holds::OtherThings(name) => return Err(other_things(root, &name)),
+        Holds::OtherThings(name) => return Err(refuse_other_things(root, &name)),
     }
     make_dir(root)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));

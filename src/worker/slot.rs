@@ -154,6 +154,7 @@ fn turns(worker: &mut Worker, tasks: &mut dyn Tasks, heart: &Heart, watch: &Watc
         };
         if wait.is_none() {
             worked = Instant::now();
+            watch.busy();
         } else if wait.is_some_and(|wait| watch.wait(wait) == Woken::Event) {
             backoff.reset();
             // Tasks that take no time are issued one after the other: to look for each as soon as it appears would cost more than to do it.
