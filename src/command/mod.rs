@@ -2,7 +2,7 @@
 //!
 //! Contract: no shell, a process group of its own, and `posix_spawn` (nothing is done between fork and exec, which keeps starting quick). Reading, writing and
 //! waiting are one loop over `poll`, so a child that does not read, does not stop writing, fills stderr or closes everything blocks nobody, and no more is
-//! held in memory than one pipe's worth. The [`Control`] is heeded all along: hold stops the group, go on continues it, cancel ends it. When the first process of the group
+//! held in memory than one pipe's worth. The `Control` is heeded all along: hold stops the group, go on continues it, cancel ends it. When the first process of the group
 //! has ended, what is in its pipes is read, for [`LINGER`] at most where somebody else keeps them open, and what is left of the group is killed.
 //!
 //! The group dies with this process where [`leash::arm`] was called. What has left the group (a daemon with a session of its own) is

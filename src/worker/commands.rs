@@ -1,6 +1,6 @@
 //! An attempt that is a command: from a claim's name to a process, and back to how it went and what it wrote.
 //!
-//! What a command writes goes by pipes through this process into its worker's segment (see [`crate::each::segment`]); at most [`KEPT_BYTES`] of each stream are held
+//! What a command writes goes by pipes through this process into its worker's segment (see [`crate::each::segment`]); at most `KEPT_BYTES` of each stream are held
 //! in memory. A command that ends with another status than 0, by a signal or by its timeout is a reported error. So is one that cannot be started; a machine
 //! that can start nothing more just now is a refusal, which is tried again and then given back, as with a disk.
 
