@@ -206,18 +206,17 @@ impl Worker {
     fn miss(&mut self, attempt: AttemptId) -> Turn {
         self.missed.insert(attempt);
         self.in_vain += 1;
+        let is_untrue = self.in_vain >= IN_VAIN_MAX + self.listed / NAMES_PER_CALL;
+        if is_untrue {
+            self.candidates.clear();
+            self.in_vain = 0;
+        }
         if !self.disk.is_network() {
             // Here a listing is true, and no server has to be spared: behind another's trail a new one shows what is left.
-            if self.in_vain >= IN_VAIN_MAX + self.listed / NAMES_PER_CALL {
-                self.candidates.clear();
-                self.in_vain = 0;
-            }
             return Turn::Missed;
         }
-        if self.in_vain >= IN_VAIN_MAX + self.listed / NAMES_PER_CALL {
-            self.candidates.clear();
+        if is_untrue {
             self.missed.clear();
-            self.in_vain = 0;
             return Turn::Idle;
         }
         self.turn_elsewhere();
