@@ -70,5 +70,11 @@ mod chaos;
 /// A user's own program has the whole command line.
 mod own_program;
 
-/// The README's scripts, as printed.
-mod readme;
+/// The scripts of the README and of docs/, as printed.
+mod docs;
+
+/// The on-disk format as its page says it.
+mod format;
+
+/// Forty mistakes, and what is said of each.
+mod survey;
