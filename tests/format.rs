@@ -52,9 +52,10 @@ fn a_finished_job_reads_by_the_page_alone_down_to_each_checksum() {
     write_text(&farm, 300);
     farm.ok(&["run", "wc", "text", "-r", "3", "--split-lines", "100", "--slots", "2", "--job", "small"]);
     farm.same_bytes(&farm.outputs("small"), &read(&farm, "small"), "what the reader counts");
-    // One map of much text, whose memory is used up several times: compressed blocks, and sections.
-    write_text(&farm, 5000);
-    let large = ["run", "wc", "-o", "combine=false", "text/0.txt", "-r", "3", "--memory", "1MiB", "--slots", "1", "--job", "large"];
+    // One map of many different words, whose memory is used up several times: compressed blocks, and sections.
+    let letters = |number: u32| (0..6).map(|place| char::from(b'a' + (number / 9_u32.pow(place) % 9) as u8)).collect::<String>();
+    farm.write("words.txt", (0..60_000).map(|n| format!("{} same same\n", letters(n * 7919 % 531_441).repeat(3))).collect::<String>());
+    let large = ["run", "wc", "-o", "combine=false", "words.txt", "-r", "3", "--memory", "1MiB", "--slots", "1", "--job", "large"];
     farm.ok(&large);
     farm.same_bytes(&farm.outputs("large"), &read(&farm, "large"), "what the reader counts");
     let record = farm.names("large/done").into_iter().find(|name| name.starts_with("map-")).expect("a map task");
