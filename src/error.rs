@@ -138,7 +138,8 @@ pub fn is_no_room(error: &io::Error) -> bool {
 fn advice_for(cause: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as K;
     Some(match cause.kind() {
-        K::PermissionDenied => "check the owner and the permissions (ls -ld), and that this user may write there",
+        K::NotFound => "check the path, and that the share is mounted on this machine",
+        K::PermissionDenied => "check the owner and the permissions (ls -ld), and as which user this runs (id)",
         K::StorageFull => "free space on that file system; running jobs wait and go on by themselves",
         K::QuotaExceeded => "free space or raise the quota; running jobs wait and go on by themselves",
         K::ReadOnlyFilesystem => "mount it read-write, or choose another directory with --job",

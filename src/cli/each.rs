@@ -142,6 +142,14 @@ fn split(words: &[OsString]) -> Result<(Vec<String>, Option<&[OsString]>)> {
     Ok((command.iter().map(as_text).collect::<Result<_>>()?, typed))
 }
 
+/// What to do about items that cannot be taken.
+fn remedy(form: Form) -> String {
+    match form {
+        Form::Json => "write one JSON object per line, for example {\"name\": \"a\"}".to_owned(),
+        Form::Lines | Form::Null => "write long texts to files, and make their names the items".to_owned(),
+    }
+}
+
 /// The items, and where they came from.
 fn items(args: &Args, typed: Option<&[OsString]>) -> Result<(String, Items)> {
     let form = match (args.null, args.json_items) {
@@ -170,7 +178,7 @@ fn items(args: &Args, typed: Option<&[OsString]>) -> Result<(String, Items)> {
             ("-".to_owned(), Items::of_text(bytes, form))
         }
     };
-    let items = made.map_err(|why| Error::new(ErrorKind::Input, "cannot take the items from").on(Path::new(&source)).because(why))?;
+    let items = made.map_err(|why| Error::new(ErrorKind::Input, "cannot take the items from").on(Path::new(&source)).because(why).advise(remedy(form)))?;
     if items.count() > MAPS_MAX as usize {
         let error = Error::new(ErrorKind::Input, format!("a job has {MAPS_MAX} items at most, not {}", items.count()));
         return Err(error.advise("make several jobs, or let a command take several (`xargs -n` in `sh -c`)"));

@@ -72,7 +72,7 @@ pub(super) fn retry(job: &Job) -> Result<()> {
 }
 
 fn refusal(job: &Job, text: &'static str) -> Error {
-    Error::new(ErrorKind::Failed, text).on(&job.root)
+    Error::new(ErrorKind::Failed, text).on(&job.root).advise("`flockwork status` says how far it is")
 }
 
 /// Links the end as the first free `failed.N`; one that is this end's already is taken, for a retry may have died after making it.

@@ -69,6 +69,9 @@ pub(super) struct How {
 /// Leads a planned job and works on it until its end.
 pub(super) fn drive(root: &Path, planned: Planned, how: &How, trust: &Trust) -> Result<ExitCode> {
     let progress = Progress::start(root, how.quiet);
+    if planned.maps == 0 {
+        progress.say("nothing was found to work on, neither a line nor an item: the outputs will be empty");
+    }
     let ended_before = end::load(&*planned.disk, root)?.is_some();
     let slots = if ended_before { Some(0) } else { how.slots }.unwrap_or_else(cores);
     let supervisor = (slots > 0).then(|| Supervisor::start(root, slots, Voice::Quiet, trust::words(trust)));

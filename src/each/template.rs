@@ -71,7 +71,7 @@ impl Template {
                 Part::Hole(Hole::Field(field)) => match fields.as_ref().and_then(|fields| fields.get(field)) {
                     Some(Value::String(text)) => text.clone().into_bytes(),
                     Some(other) => other.to_string().into_bytes(),
-                    None => return Err(format!("the item has no field `{field}`")),
+                    None => return Err(no_field(field, fields.as_ref())),
                 },
             })
         };
@@ -95,6 +95,15 @@ pub fn shown(words: &[OsString]) -> String {
         if !text.is_empty() && text.chars().all(is_plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// Says what is missing, and what there is instead.
+fn no_field(field: &str, item: Option<&Value>) -> String {
+    let names: Vec<&str> = item.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    match names.is_empty() {
+        true => format!("the item has no field `{field}`; it has none at all"),
+        false => format!("the item has no field `{field}`; it has {}", names.join(", ")),
+    }
 }
 
 fn parts(arg: &str, with_fields: bool) -> Vec<Part> {
@@ -200,7 +209,7 @@ mod tests {
         let item = r#"{"id":3,"text":"a \"b\"","list":[1,null]}"#;
         assert_eq!(filled(&["{id}-{text}", "{list}", "{print $1}"], item, true).expect("filled"), ["3-a \"b\"", "[1,null]", "{print $1}"]);
         assert_eq!(filled(&["{}"], item, true).expect("filled"), [item]);
-        assert_eq!(filled(&["{idd}"], item, true), Err("the item has no field `idd`".to_owned()));
+        assert_eq!(filled(&["{idd}"], item, true), Err("the item has no field `idd`; it has id, list, text".to_owned()));
         assert!(filled(&["{id}"], "nonsense", true).expect_err("refused").contains("not JSON"));
     }
 

@@ -106,11 +106,11 @@ pub fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<()> {
 
 /// How `job.json` says where a job is that must finish first.
 fn stored(job: &Path, root: &Path) -> Result<String> {
-    let _ = spec::load(&RealDisk::at(job), job)?;
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
     if real(job) == real(root) {
-        return Err(Error::new(ErrorKind::Usage, "a job cannot start after itself:").on(job));
+        return Err(Error::new(ErrorKind::Usage, "a job cannot start after itself:").on(job).advise("name another one with --after"));
     }
+    let _ = spec::load(&RealDisk::at(job), job)?;
     input::stored_path(&super::absolute(job)?, root)
 }
 
