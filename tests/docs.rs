@@ -21,6 +21,8 @@ use std::sync::Mutex;
 
 use super::common::{FLOCKWORK, Farm};
 
+mod words;
+
 /// What a block may need that a test has not.
 const NEEDS: [&str; 6] = ["nfs", "slurm", "ssh", "network", "build", "terminal"];
 /// Sections that run at the same time.
@@ -68,8 +70,12 @@ fn sections(page: &str, text: &str) -> Vec<Section> {
             }
         } else if let Some(language) = line.trim_start().strip_prefix("```") {
             let indent = line.len() - line.trim_start().len();
-            let body: String =
-                lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```").map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect();
+            let body: String = lines
+                .by_ref()
+                .map(|(_, line)| line)
+                .take_while(|line| line.trim() != "```")
+                .map(|line| format!("{}\n", line.get(indent..).unwrap_or_default()))
+                .collect();
             let blocks = &mut found.last_mut().expect("there is one").blocks;
             if language == "sh" {
                 blocks.push(Block { line: number, script: body, ..std::mem::take(&mut next) });
@@ -98,7 +104,10 @@ fn pages() -> Vec<(String, String)> {
 /// The script of a section: each block's output goes to a file of its own.
 fn script(section: &Section, home: &str) -> String {
     let folder = Path::new(FLOCKWORK).parent().expect("the program lies in a folder").display();
-    let mut text = format!("export PATH=\"{home}/.bin:{folder}:$PATH\" HOME={home} OWN_PROGRAM='{}'\nset -u\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n", own_program().display());
+    let mut text = format!(
+        "export PATH=\"{home}/.bin:{folder}:$PATH\" HOME={home} OWN_PROGRAM='{}'\nset -u\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n",
+        own_program().display()
+    );
     for (at, block) in section.blocks.iter().enumerate().filter(|(_, block)| block.needs.is_none()) {
         let strict = if block.may_fail { "set +e" } else { "set -e" };
         text += &format!("exec > {home}/.out-{at} 2>&1\n{}{strict}\n{}", block.first, block.script).replace("/mnt/share", home);
@@ -243,62 +252,4 @@ fn a_script_that_fails_or_prints_something_else_is_found() {
     assert!(found[1][0].starts_with("page:2: "), "{found:?}");
     assert!(is_like("a map-00001.a1@node.12.abc123: x\n", "a map-00001.a1@vm.7.zzz999: x\n"), "workers differ");
     assert!(!is_like("a 1\nb 2\n", "a 1\n"), "nothing more is printed than is shown");
-}
-
-/// Where a link of a page leads that is not on the web.
-fn links(text: &str) -> Vec<&str> {
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
-}
-
-#[test]
-fn every_link_between_the_pages_leads_somewhere() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut dead = Vec::new();
-    for (page, text) in pages() {
-        let folder = root.join(&page);
-        for link in links(&text) {
-            let file = link.split('#').next().unwrap_or_default();
-            if !folder.parent().expect("a folder").join(file).exists() {
-                dead.push(format!("{page}: {link}"));
-            }
-        }
-    }
-    assert!(dead.is_empty(), "{dead:#?}");
-}
-
-const GUIDE: &str = include_str!("../docs/guide.md");
-
-#[test]
-fn the_guides_program_is_the_one_that_the_tests_build_and_run() {
-    let shown = GUIDE.split("```rust,no_run\n").nth(1).and_then(|rest| rest.split("\n```").next()).expect("the guide has a program");
-    assert_eq!(shown, include_str!("own_program/longest_line.rs").trim_end());
-}
-
-/// The words of a message that stand in the source as they are: no number, no name, nothing left out.
-fn fixed_part(message: &str) -> &str {
-    let is_open = |letter: char| letter.is_ascii_digit() || "…<>".contains(letter) || letter.is_ascii_uppercase();
-    let parts = message.split(is_open).max_by_key(|part| part.len());
-    parts.unwrap_or_default().trim()
-}
-
-#[test]
-fn every_message_that_the_guide_explains_is_said_somewhere() {
-    let sources = walkdir::WalkDir::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).into_iter().flatten();
-    let texts = sources.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "rs"));
-    let said: String = texts.map(|entry| std::fs::read_to_string(entry.path()).expect("a source")).collect();
-    let said = said.replace("\\\"", "\"");
-    let rows = GUIDE.split("## Troubleshooting by message").nth(1).expect("the section").lines().filter(|line| line.starts_with("| `"));
-    let (mut looked_at, mut unsaid) = (0, Vec::new());
-    for row in rows {
-        let cell = row.trim_start_matches("| ").split(" | ").next().unwrap_or_default();
-        for message in cell.trim_matches('`').split('`').step_by(2).filter(|message| message.len() > 3) {
-            looked_at += 1;
-            if !said.contains(fixed_part(message)) {
-                unsaid.push(message.to_owned());
-            }
-        }
-    }
-    assert!(looked_at > 40, "the tables were found: {looked_at}");
-    assert!(unsaid.is_empty(), "nothing says {unsaid:#?}");
 }

@@ -180,6 +180,7 @@ fn every_field_and_every_name_of_a_job_is_on_the_page() {
         }
     }
     assert!(found.len() > 60, "many fields were looked at: {found:?}");
-    let missing: Vec<&String> = found.iter().filter(|name| !PAGE.contains(&format!("`{name}")) && !PAGE.contains(&format!("`{name}/`"))).collect();
+    let missing: Vec<&String> =
+        found.iter().filter(|name| !PAGE.contains(&format!("`{name}")) && !PAGE.contains(&format!("`{name}/`"))).collect();
     assert!(missing.is_empty(), "docs/format.md says nothing of {missing:?}");
 }

@@ -178,7 +178,9 @@ fn items(args: &Args, typed: Option<&[OsString]>) -> Result<(String, Items)> {
             ("-".to_owned(), Items::of_text(bytes, form))
         }
     };
-    let items = made.map_err(|why| Error::new(ErrorKind::Input, "cannot take the items from").on(Path::new(&source)).because(why).advise(remedy(form)))?;
+    let items = made.map_err(|why| {
+        Error::new(ErrorKind::Input, "cannot take the items from").on(Path::new(&source)).because(why).advise(remedy(form))
+    })?;
     if items.count() > MAPS_MAX as usize {
         let error = Error::new(ErrorKind::Input, format!("a job has {MAPS_MAX} items at most, not {}", items.count()));
         return Err(error.advise("make several jobs, or let a command take several (`xargs -n` in `sh -c`)"));
