@@ -24,7 +24,7 @@ fn every_link_between_the_pages_leads_somewhere() {
             if BEING_WRITTEN.contains(&file) {
                 continue;
             }
-            if !folder.parent().expect("a folder").join(file).metadata().is_ok() {
+            if folder.parent().expect("a folder").join(file).metadata().is_err() {
                 dead.push(format!("{page}: {link}"));
             }
         }
@@ -90,7 +90,7 @@ fn every_file_and_function_that_the_architecture_names_is_there() {
                 paths += 1;
                 // As in "`function` in `file`", or "`Type::function` in `file`".
                 let function = Some(last.rsplit("::").next().unwrap_or(last)).filter(|_| between == " in ");
-                if !root.join(word).metadata().is_ok() || function.is_some_and(|function| !defines(function)) {
+                if root.join(word).metadata().is_err() || function.is_some_and(|function| !defines(function)) {
                     missing.push(format!("{last}{between}{word}"));
                 }
             }

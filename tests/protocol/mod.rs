@@ -14,7 +14,7 @@
 //! | `scale` | a thousand workers by simulation: calls, rates, herds, at the price of NFS |
 //! | `scenarios` | fault scenarios by number |
 //!
-//! `bench` sets the scene and judges the end, `audit` every step of a schedule; `sleeper` is a worker that dawdles; `lens` is a disk seen by an actor of the
+//! `bench` sets the scene and judges the end, `audit` every step of a schedule; `sleeper` is a worker that dawdles; `puppet` an actor that can be stopped in the middle of a call; `lens` is a disk seen by an actor of the
 //! explorer, faithfully or as a mutant, and `bent` the same for the schedules.
 
 mod audit;
@@ -28,6 +28,7 @@ mod holes;
 mod interleavings;
 mod lens;
 mod planted;
+mod puppet;
 mod scale;
 mod scenarios;
 mod schedules;

@@ -6,85 +6,44 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flockwork::disk::sim::op::Op;
-use flockwork::disk::sim::run::{SimDisk, Weather, What};
+use flockwork::disk::sim::run::{SimDisk, Weather};
 use flockwork::disk::sim::turns::{Chance, Ending, Turn, take_turns};
 use flockwork::job::spec::Spec;
 
 use super::bench::{self, Boss, Size};
+use super::puppet::{Puppet, Said};
 use super::sleeper::{Habits, Sleeper, Vice};
 
 const SIZE: Size = Size { maps: 3, reduces: 2 };
 const STEPS_MAX: usize = 3_000;
 
-/// What the old coordinator's thread says.
-enum Said {
-    Turn(Turn),
-    /// It has stopped in the middle of a step.
-    Stopped,
-}
-
 /// The old coordinator, on a thread of its own.
 struct Old {
-    disk: Arc<SimDisk>,
-    go: Sender<()>,
-    said: Receiver<Said>,
+    puppet: Puppet,
     calls: Arc<AtomicU64>,
-    stopped: Option<Duration>,
-    stays: Duration,
 }
 
 impl Old {
     fn start(disk: &Arc<SimDisk>, spec: &Spec, stop: Stop) -> Old {
-        let (go, turns) = channel();
-        let (tell, said) = channel();
+        let (mut puppet, go, tell) = Puppet::new(disk);
         let calls = Arc::new(AtomicU64::new(0));
-        let (counted, stopping) = (Arc::clone(&calls), Mutex::new(tell.clone()));
-        let is_the_one = move |name: &str, _: &Op| {
-            let is_it = name == "old" && Some(counted.fetch_add(1, Relaxed) + 1) == stop.at;
-            if is_it {
-                stopping.lock().expect("nobody panics").send(Said::Stopped).expect("the test waits for it");
-            }
-            is_it
-        };
-        disk.inject(u64::MAX, is_the_one, What::Hang);
+        let counted = Arc::clone(&calls);
+        puppet.hang("old", stop.stays, move |_| Some(counted.fetch_add(1, Relaxed) + 1) == stop.at);
         let (client, spec) = (disk.client("old"), spec.clone());
         std::thread::spawn(move || {
             let mut boss = None;
-            while turns.recv().is_ok() {
+            while go.recv().is_ok() {
                 let boss = boss.get_or_insert_with(|| Boss::start(&client, &spec, SIZE.maps, &bench::name("boss", 1)));
                 if tell.send(Said::Turn(boss.step())).is_err() {
                     return;
                 }
             }
         });
-        Old { disk: Arc::clone(disk), go, said, calls, stopped: None, stays: stop.stays }
-    }
-
-    fn step(&mut self) -> Turn {
-        match self.stopped {
-            None => self.go.send(()).expect("its thread lives"),
-            Some(since) => {
-                let left = (since + self.stays).saturating_sub(self.disk.now());
-                if !left.is_zero() {
-                    return Turn::Wait(left.min(Duration::from_secs(1)));
-                }
-                self.stopped = None;
-                self.disk.heal();
-            }
-        }
-        match self.said.recv().expect("its thread lives") {
-            Said::Turn(turn) => turn,
-            Said::Stopped => {
-                self.stopped = Some(self.disk.now());
-                Turn::Ready
-            }
-        }
+        Old { puppet, calls }
     }
 }
 
@@ -153,16 +112,16 @@ fn run(stop: Stop, weather: Weather) -> Seen {
         Box::new(|| quick.step()),
         Box::new(|| slow.step()),
         Box::new(|| {
-            let before = old.borrow().stopped.map(|_| disk.state());
-            let turn = old.borrow_mut().step();
-            let before = before.filter(|before| old.borrow().stopped.is_none() && bench::end(before).is_some());
+            let before = old.borrow().puppet.stopped.map(|_| disk.state());
+            let turn = old.borrow_mut().puppet.step();
+            let before = before.filter(|before| old.borrow().puppet.stopped.is_none() && bench::end(before).is_some());
             if let Some(before) = before {
                 ended_before = true;
                 bench::assert_ended(&before, SIZE, &format!("{about}, before it goes on"));
             }
             turn
         }),
-        Box::new(|| new.step(old.borrow().stopped)),
+        Box::new(|| new.step(old.borrow().puppet.stopped)),
     ];
     let ending = take_turns(&disk, stop.seed, STEPS_MAX, &mut actors);
     drop(actors);

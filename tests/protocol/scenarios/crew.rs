@@ -2,7 +2,7 @@
 //! a real one does, and a coordinator that goes on after a refusal.
 
 use std::cell::RefCell;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use flockwork::data::{Failure, Made};
 use flockwork::disk::Disk;
 use flockwork::disk::rename::is_gone;
 use flockwork::disk::sim::op::Op;
-use flockwork::disk::sim::run::{SimDisk, What};
+use flockwork::disk::sim::run::SimDisk;
 use flockwork::disk::sim::turns::{Chance, Turn};
 use flockwork::ids::{ClaimName, WorkerName};
 use flockwork::job::claim::Claim;
@@ -24,19 +24,10 @@ use flockwork::job::{end, layout};
 use flockwork::worker::{self, Pulse, Tasks};
 
 use super::super::bench::{self, Mini, root};
-
-/// In real time: a thread that says nothing for so long has panicked, and said why.
-const ALIVE: Duration = Duration::from_secs(60);
+use super::super::puppet::{Puppet, Said};
 
 /// What was refused, in words.
 pub type Troubles = Arc<Mutex<Vec<String>>>;
-
-/// What a worker's thread says.
-enum Said {
-    Turn(Turn),
-    /// It hangs in the middle of a call.
-    Stopped,
-}
 
 /// The thread's side of the talk.
 struct Baton {
@@ -62,13 +53,7 @@ impl Baton {
 
 /// A worker on a thread of its own.
 pub struct Host {
-    disk: Arc<SimDisk>,
-    go: Sender<()>,
-    said: Receiver<Said>,
-    tell: Sender<Said>,
-    /// Since when it hangs.
-    pub stopped: Option<Duration>,
-    stays: Duration,
+    puppet: Puppet,
     pub troubles: Troubles,
 }
 
@@ -87,49 +72,25 @@ pub const CALM: Habits = Habits { takes: Duration::from_secs(3), ..QUICK };
 impl Host {
     /// A worker whose calls go to `eyes`.
     pub fn start(disk: &Arc<SimDisk>, eyes: Arc<dyn Disk>, spec: &Spec, name: WorkerName, habits: Habits) -> Host {
-        let (go, turns) = channel();
-        let (tell, said) = channel();
+        let (puppet, go, tell) = Puppet::new(disk);
         let (spec, troubles) = (spec.clone(), Troubles::default());
-        let (baton, noted) = (Baton { go: turns, tell: tell.clone() }, Arc::clone(&troubles));
+        let (baton, noted) = (Baton { go, tell }, Arc::clone(&troubles));
         std::thread::spawn(move || live(&eyes, &spec, &name, &baton, &noted, habits));
-        Host { disk: Arc::clone(disk), go, said, tell, stopped: None, stays: Duration::ZERO, troubles }
+        Host { puppet, troubles }
     }
 
     /// The first of its calls that matches hangs for so long; `client` is the name by which it calls.
-    pub fn hang(&mut self, client: &'static str, stays: Duration, mut matches: impl FnMut(&Op) -> bool + Send + 'static) {
-        self.stays = stays;
-        let (tell, matches) = (Mutex::new(self.tell.clone()), Mutex::new((false, move |op: &Op| matches(op))));
-        let is_the_one = move |name: &str, op: &Op| {
-            let (met, matches) = &mut *matches.lock().expect("nobody panics");
-            let is_it = name == client && !*met && matches(op);
-            if is_it {
-                *met = true;
-                tell.lock().expect("nobody panics").send(Said::Stopped).expect("the scene waits for it");
-            }
-            is_it
-        };
-        self.disk.inject(u64::MAX, is_the_one, What::Hang);
+    pub fn hang(&mut self, client: &'static str, stays: Duration, matches: impl FnMut(&Op) -> bool + Send + 'static) {
+        self.puppet.hang(client, stays, matches);
+    }
+
+    /// Since when it hangs.
+    pub fn stopped(&self) -> Option<Duration> {
+        self.puppet.stopped
     }
 
     pub fn step(&mut self) -> Turn {
-        match self.stopped {
-            None => self.go.send(()).expect("its thread lives"),
-            Some(since) => {
-                let left = (since + self.stays).saturating_sub(self.disk.now());
-                if !left.is_zero() {
-                    return Turn::Wait(left.min(Duration::from_secs(1)));
-                }
-                self.stopped = None;
-                self.disk.heal();
-            }
-        }
-        match self.said.recv_timeout(ALIVE).expect("its thread lives") {
-            Said::Turn(turn) => turn,
-            Said::Stopped => {
-                self.stopped = Some(self.disk.now());
-                Turn::Ready
-            }
-        }
+        self.puppet.step()
     }
 }
 

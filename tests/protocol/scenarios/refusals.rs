@@ -1,6 +1,5 @@
 //! Disks that are full, read-only, slow, or refuse one host: everybody waits, nobody is blamed, nothing short gets a final name.
 
-use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -14,6 +13,7 @@ use flockwork::job::record::{self, Ended, Event};
 use flockwork::job::spec::Spec;
 
 use super::super::bench::{self, Size};
+use super::super::puppet::{Over, healer};
 use super::crew::{Habits, Host, Leader, QUICK, worker_on};
 
 const SIZE: Size = Size { maps: 3, reduces: 2 };
@@ -57,26 +57,7 @@ fn refused(seed: u64, k: u64, lasts: Duration, kind: ErrorKind, suffers: Suffers
         fails
     };
     disk.inject(u64::MAX, fails, What::Fail(kind));
-    let since = RefCell::new(None);
-    let heals = || match *since.borrow_mut() {
-        None if bench::end(&disk.state()).is_some() => {
-            disk.heal();
-            Turn::Done
-        }
-        ref mut since @ None => {
-            *since = refuses.load(Relaxed).then(|| disk.now());
-            Turn::Wait(Duration::from_millis(500))
-        }
-        Some(_) if bench::end(&disk.state()).is_some() => {
-            disk.heal();
-            Turn::Done
-        }
-        Some(since) if disk.now() < since + lasts => Turn::Wait(Duration::from_secs(1)),
-        Some(_) => {
-            disk.heal();
-            Turn::Done
-        }
-    };
+    let heals = healer(&disk, || refuses.load(Relaxed), Over::AfterOrAtTheEnd(lasts));
     let mut actors: [Box<dyn FnMut() -> Turn + '_>; 4] =
         [Box::new(|| far.step()), Box::new(|| near.step()), Box::new(|| leader.step()), Box::new(heals)];
     let ending = take_turns(&disk, seed, STEPS_MAX, &mut actors);

@@ -1,6 +1,5 @@
 //! Workers that are killed, stopped, cut off, or doubled; and a task that kills whoever works on it.
 
-use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -20,6 +19,7 @@ use flockwork::job::register::Presence;
 use flockwork::worker::Tasks;
 
 use super::super::bench::{self, Boss, Size, Slot};
+use super::super::puppet::{Over, healer};
 use super::crew::{Host, Leader, QUICK, worker_on};
 
 const SIZE: Size = Size { maps: 3, reduces: 2 };
@@ -145,10 +145,10 @@ fn hanging(seed: u64, stays: Duration, mut matches: impl FnMut(u64, &Op) -> bool
     let mut leader = Leader::start(Arc::new(disk.client("boss")), &spec, SIZE.maps, &bench::name("boss", 1));
     let (mut hung, mut before) = (false, None);
     let mut steps_far = || {
-        let (was, state) = (far.stopped, far.stopped.map(|_| disk.state()));
+        let (was, state) = (far.stopped(), far.stopped().map(|_| disk.state()));
         let turn = far.step();
-        hung |= far.stopped.is_some();
-        if was.is_some() && far.stopped.is_none() {
+        hung |= far.stopped().is_some();
+        if was.is_some() && far.stopped().is_none() {
             before = state;
         }
         turn
@@ -267,22 +267,7 @@ fn cut_off(seed: u64, k: u64, kind: ErrorKind) -> (u64, DiskState) {
     };
     disk.inject(u64::MAX, fails, What::Fail(kind));
     let mut leader = Leader::start(Arc::new(disk.client("boss")), &spec, SIZE.maps, &bench::name("boss", 1));
-    let since = RefCell::new(None);
-    let heals = || match *since.borrow_mut() {
-        None if bench::end(&disk.state()).is_some() => {
-            disk.heal();
-            Turn::Done
-        }
-        ref mut since @ None => {
-            *since = is_cut.load(Relaxed).then(|| disk.now());
-            Turn::Wait(Duration::from_millis(500))
-        }
-        Some(since) if disk.now() < since + LONG => Turn::Wait(Duration::from_secs(1)),
-        Some(_) => {
-            disk.heal();
-            Turn::Done
-        }
-    };
+    let heals = healer(&disk, || is_cut.load(Relaxed), Over::After(LONG));
     let mut actors: [Box<dyn FnMut() -> Turn + '_>; 4] =
         [Box::new(|| far.step()), Box::new(|| near.step()), Box::new(|| leader.step()), Box::new(heals)];
     let ending = take_turns(&disk, seed, STEPS_MAX, &mut actors);
