@@ -94,18 +94,25 @@ fn a_foreign_worker_does_a_whole_job_and_loses_a_claim_like_any_other() {
     let farm = Farm::new();
     write_text(&farm, 300);
     let want = farm.sequential("wc", &["text", "-r", "3"]);
-    farm.ok(&["submit", "wc", "text", "-r", "3", "--split-lines", "100", "--lease", "1s", "--job", "job"]);
+    farm.ok(&["submit", "wc", "text", "-r", "3", "--split-lines", "100", "--lease", "3s", "--job", "job"]);
     let coordinator = farm.start(&["coordinator", "job", "--quiet"]);
     // The first keeps a claim and dies; its second, who takes its time, does the rest, reduces included.
     let dies = python(&farm, "worker", &["job", "--die-after", "2"]);
     dies.ends_with(1);
-    assert_eq!(String::from_utf8_lossy(&dies.stdout()).matches(" done\n").count(), 2, "two tasks are committed: {}", dies.stderr());
+    let said = String::from_utf8_lossy(&dies.stdout()).into_owned();
+    let kept = said.lines().find_map(|line| line.strip_suffix(" kept for ever")).unwrap_or_else(|| panic!("it keeps a claim: {said}"));
+    // (on a machine that does nothing else for three seconds a claim may be lost: then its commit says so)
+    assert_eq!(
+        said.lines().filter(|line| line.ends_with(" done") || line.ends_with(" superseded")).count(),
+        2,
+        "two tasks are ended: {said}"
+    );
     let works = python(&farm, "worker", &["job"]);
     works.ends_with(0);
     coordinator.ends_with(0);
     farm.finished_with("job", &want);
     farm.ok(&["verify", "job"]);
-    assert_eq!(farm.names("job/expired").len(), 1, "the dead one's claim was taken back");
+    assert!(farm.names("job/expired").contains(&kept.to_owned()), "the dead one's claim was taken back: {said}");
     assert!(farm.names("job/done").iter().any(|name| name.starts_with("reduce-")), "reduces were done by the page, too");
     farm.same_bytes(&read(&farm, "job"), &want, "what the reader counts");
 }

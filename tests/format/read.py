@@ -25,6 +25,9 @@ def check_names(root):
     for name in jobdir.names(os.path.join(root, "workers")):
         must(jobdir.WORKER.fullmatch(name) is not None, f"workers/{name}")
     for name in jobdir.names(os.path.join(root, "log")):
+        if name.endswith(".stderr"):
+            must(CLAIM.fullmatch(name[: -len(".stderr")]) is not None, f"log/{name}")
+            continue
         must(name.endswith(".jsonl") and jobdir.WORKER.fullmatch(name[: -len(".jsonl")]) is not None, f"log/{name}")
         for line in jobdir.lines_of(os.path.join(root, "log", name)):
             must({"at", "event"} <= set(line) <= {"at", "event", "task", "text"}, f"a line of log/{name}: {line}")
