@@ -7,6 +7,7 @@
 //! ```text
 //! <!-- needs: nfs: two machines of one mount -->   the next block is not run; counted, and listed with its reason
 //! <!-- first: printf 'a b\n' > notes.txt -->       run before the next block, in its shell
+//! <!-- file: count.py -->                          the next block, of whatever language, is this file
 //! <!-- may fail: workers are killed in it -->      commands of the next block may fail
 //! <!-- prints -->                                  the next `text` block is what the last one printed, both streams; numbers and names of workers may differ,
 //!                                                  and a line `...` stands for any
@@ -56,7 +57,7 @@ fn comment<'a>(line: &str, rest: &mut impl Iterator<Item = (usize, &'a str)>) ->
 
 fn sections(page: &str, text: &str) -> Vec<Section> {
     let section = || Section { page: page.to_owned(), blocks: Vec::new() };
-    let (mut found, mut next, mut prints) = (vec![section()], Block::default(), false);
+    let (mut found, mut next, mut prints, mut file) = (vec![section()], Block::default(), false, None);
     let mut lines = (1..).zip(text.lines());
     while let Some((number, line)) = lines.next() {
         if line.starts_with("## ") {
@@ -64,8 +65,9 @@ fn sections(page: &str, text: &str) -> Vec<Section> {
         } else if let Some(comment) = comment(line, &mut lines) {
             match comment.split_once(": ") {
                 Some(("needs", reason)) => next.needs = Some(reason.to_owned()),
-                Some(("first", script)) => next.first = script.to_owned() + "\n",
+                Some(("first", script)) => next.first += &format!("{script}\n"),
                 Some(("may fail", _)) => next.may_fail = true,
+                Some(("file", path)) => file = Some(path.to_owned()),
                 _ => prints |= comment == "prints",
             }
         } else if let Some(language) = line.trim_start().strip_prefix("```") {
@@ -76,6 +78,10 @@ fn sections(page: &str, text: &str) -> Vec<Section> {
                 .take_while(|line| line.trim() != "```")
                 .map(|line| format!("{}\n", line.get(indent..).unwrap_or_default()))
                 .collect();
+            if let Some(path) = file.take() {
+                next.first += &format!("mkdir -p \"$(dirname '{path}')\"\ncat > '{path}' << 'THE END OF IT'\n{body}THE END OF IT\n");
+                continue;
+            }
             let blocks = &mut found.last_mut().expect("there is one").blocks;
             if language == "sh" {
                 blocks.push(Block { line: number, script: body, ..std::mem::take(&mut next) });
@@ -104,10 +110,10 @@ fn pages() -> Vec<(String, String)> {
 /// The script of a section: each block's output goes to a file of its own.
 fn script(section: &Section, home: &str) -> String {
     let folder = Path::new(FLOCKWORK).parent().expect("the program lies in a folder").display();
-    let mut text = format!(
-        "export PATH=\"{home}/.bin:{folder}:$PATH\" HOME={home} OWN_PROGRAM='{}'\nset -u\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n",
-        own_program().display()
-    );
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+    let mut text =
+        format!("export PATH=\"{home}/.bin:{folder}:$PATH\" HOME={home} PYTHONPATH='{}' PYTHONDONTWRITEBYTECODE=1\n", python.display());
+    text += "set -u\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n";
     for (at, block) in section.blocks.iter().enumerate().filter(|(_, block)| block.needs.is_none()) {
         let strict = if block.may_fail { "set +e" } else { "set -e" };
         text += &format!("exec > {home}/.out-{at} 2>&1\n{}{strict}\n{}", block.first, block.script).replace("/mnt/share", home);
