@@ -9,8 +9,9 @@
 //! <!-- first: printf 'a b\n' > notes.txt -->       run before the next block, in its shell
 //! <!-- file: count.py -->                          the next block, of whatever language, is this file
 //! <!-- may fail: workers are killed in it -->      commands of the next block may fail
+//! <!-- transcript -->                               the next `text` block is run, too: lines that begin with `$ ` are typed, the others are printed; commands may fail
 //! <!-- prints -->                                  the next `text` block is what the last one printed, both streams; numbers and names of workers may differ,
-//!                                                  and a line `...` stands for any
+//!                                                  a line `...` stands for any, and `…` in a line for anything
 //! ```
 //!
 //! `text` blocks without that are shown only, and so are other languages; `rust` blocks compile as doctests (see `src/lib.rs`).
@@ -57,7 +58,7 @@ fn comment<'a>(line: &str, rest: &mut impl Iterator<Item = (usize, &'a str)>) ->
 
 fn sections(page: &str, text: &str) -> Vec<Section> {
     let section = || Section { page: page.to_owned(), blocks: Vec::new() };
-    let (mut found, mut next, mut prints, mut file) = (vec![section()], Block::default(), false, None);
+    let (mut found, mut next, mut prints, mut typed, mut file) = (vec![section()], Block::default(), false, false, None);
     let mut lines = (1..).zip(text.lines());
     while let Some((number, line)) = lines.next() {
         if line.starts_with("## ") {
@@ -68,7 +69,7 @@ fn sections(page: &str, text: &str) -> Vec<Section> {
                 Some(("first", script)) => next.first += &format!("{script}\n"),
                 Some(("may fail", _)) => next.may_fail = true,
                 Some(("file", path)) => file = Some(path.to_owned()),
-                _ => prints |= comment == "prints",
+                _ => (prints, typed) = (prints | (comment == "prints"), typed | (comment == "transcript")),
             }
         } else if let Some(language) = line.trim_start().strip_prefix("```") {
             let indent = line.len() - line.trim_start().len();
@@ -85,6 +86,10 @@ fn sections(page: &str, text: &str) -> Vec<Section> {
             let blocks = &mut found.last_mut().expect("there is one").blocks;
             if language == "sh" {
                 blocks.push(Block { line: number, script: body, ..std::mem::take(&mut next) });
+            } else if std::mem::take(&mut typed) {
+                let (script, said): (Vec<_>, Vec<_>) = body.lines().partition(|line| line.starts_with("$ "));
+                let script = script.iter().map(|line| format!("{}\n", &line[2..])).collect();
+                blocks.push(Block { line: number, script, may_fail: true, prints: Some(said.join("\n")), ..std::mem::take(&mut next) });
             } else if prints && language == "text" {
                 let block = blocks.last_mut().unwrap_or_else(|| panic!("{page}:{number}: nothing was run that could have printed it"));
                 block.prints = Some(body);
@@ -202,6 +207,19 @@ fn without_numbers(word: &str) -> String {
     text
 }
 
+/// A `…` in the line that is shown stands for anything.
+fn is_line(said: &str, shown: &str) -> bool {
+    let mut parts = shown.split('…');
+    let Some(mut rest) = said.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty() || shown.ends_with('…')
+}
+
 /// Whether this was printed as it is shown; a line `...` stands for any number of lines.
 fn is_like(said: &str, shown: &str) -> bool {
     let lines = |text: &str| text.lines().map(masked).collect::<Vec<_>>();
@@ -210,7 +228,7 @@ fn is_like(said: &str, shown: &str) -> bool {
         match shown.split_first() {
             None => said.is_empty(),
             Some((line, rest)) if line == "..." => (0..=said.len()).any(|skipped| fits(&said[skipped..], rest)),
-            Some((line, rest)) => said.first() == Some(line) && fits(&said[1..], rest),
+            Some((line, rest)) => said.first().is_some_and(|said| is_line(said, line)) && fits(&said[1..], rest),
         }
     }
     fits(&said, &shown)
@@ -256,6 +274,7 @@ fn a_script_that_fails_or_prints_something_else_is_found() {
     let found: Vec<Vec<String>> = all.iter().map(faults).collect();
     assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [0, 1, 1, 0], "{found:?}");
     assert!(found[1][0].starts_with("page:2: "), "{found:?}");
+    assert!(is_like("a: it is /home/x/y: no\n", "a: it is …/y: no\n") && !is_like("a: b: no\n", "a: …: yes\n"));
     assert!(is_like("a map-00001.a1@node.12.abc123: x\n", "a map-00001.a1@vm.7.zzz999: x\n"), "workers differ");
     assert!(!is_like("a 1\nb 2\n", "a 1\n"), "nothing more is printed than is shown");
 }
