@@ -68,6 +68,18 @@ fn a_finished_job_reads_by_the_page_alone_down_to_each_checksum() {
 }
 
 #[test]
+fn what_commands_wrote_reads_by_the_page_alone() {
+    let farm = Farm::new();
+    let items: Vec<String> = (0..40).map(|n| format!("item {n}")).collect();
+    let script = "echo \"$1\"; echo to stderr >&2; seq 200; echo \"end of $1\"";
+    let command = ["each", "--slots", "2", "-q", "--job", "job", "--", "sh", "-c", script, "sh", "{}", ":::"];
+    farm.ok(&[&command[..], &items.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+    let written = read(&farm, "job");
+    farm.same_bytes(&farm.ok(&["cat", "job"]).stdout(), &written, "what the reader finds");
+    assert_eq!(String::from_utf8_lossy(&written).matches("end of item ").count(), 40);
+}
+
+#[test]
 fn the_reader_finds_a_flipped_bit_in_whatever_it_reads() {
     let farm = Farm::new();
     write_text(&farm, 30);

@@ -1,6 +1,6 @@
-"""Reads a finished word count by docs/format.md alone: every name and line, every seal and checksum; and counts the words of the input anew.
+"""Reads a finished job by docs/format.md alone: every name and line, every seal and checksum. Of a word count it counts the words of the input anew.
 
-usage: read.py JOB            prints what the outputs must be, sorted by output file and key; exits with 1 and says what is wrong
+usage: read.py JOB            prints what the outputs must be (of commands: what they wrote to stdout); exits with 1 and says what is wrong
 """
 
 import json
@@ -15,7 +15,7 @@ from jobdir import CLAIM, STATES, must
 
 def check_names(root):
     """Everything there has a name of the grammar, in the folder where such names lie."""
-    own = {"job.json", "coordinator.lock", "phase", "workers", "shuffle", "output", "log", "status.html", "status.json", *STATES}
+    own = {"job.json", "coordinator.lock", "phase", "workers", "shuffle", "items", "output", "log", "status.html", "status.json", *STATES}
     must(set(jobdir.names(root)) <= own, f"nothing else lies in the job: {jobdir.names(root)}")
     for state in STATES:
         for name in jobdir.names(os.path.join(root, state)):
@@ -87,13 +87,44 @@ def check_end(root, reduces, made):
     must(end["counters"]["records in"] == sum(result["counters"].get("records in", 0) for result in made.values()), "and sums their counters")
 
 
+def check_items(root, asked, plan):
+    """The items lie where the plan says, one behind the other."""
+    with open(os.path.join(root, "items"), "rb") as file:
+        items = file.read()
+    end = b"\0" if asked["options"]["items"] == "null" else b"\n"
+    must(asked["options"]["sum"] == f"{items.count(end)} items, {len(items)} bytes, {zlib.crc32(items):08x}", "the items are those that were asked for")
+    pieces = [line["split"]["pieces"] for line in plan.lines]
+    must([items[piece["from"] : piece["to"]] for [piece] in pieces] == items.split(end)[:-1], "each task has its item")
+
+
+def print_commands(root, plan, made):
+    """What the commands wrote to stdout, in the order of the items; every stretch checked."""
+    by_task = {jobdir.task_of(name)[1]: name for name in made}
+    must(sorted(by_task) == list(range(plan.head["maps"])), "every item's command has succeeded")
+    for number in sorted(by_task):
+        name = by_task[number]
+        ran = made[name]["ran"]
+        with open(os.path.join(root, "output", name.split("@")[1] + ".seg"), "rb") as segment:
+            for kind in ["err", "out"]:
+                for offset, length, crc in ran.get(kind, []):
+                    segment.seek(offset)
+                    stretch = segment.read(length)
+                    must((len(stretch), zlib.crc32(stretch)) == (length, crc), f"a stretch of {name} is what its record says")
+                    if kind == "out":
+                        sys.stdout.buffer.write(stretch)
+
+
 def main():
     root = sys.argv[1]
     check_names(root)
     plan = jobdir.read_plan(root, "map")
     asked = jobdir.read_asked(root, plan)
-    must(asked["app"] == "wc" and asked["shuffle"] == "run" and plan.head["job"] == asked["id"], "it is a word count")
+    must(plan.head["job"] == asked["id"], "the plan is the job's")
     made = check_records(root)
+    if asked["app"] == "each":
+        check_items(root, asked, plan)
+        return print_commands(root, plan, made)
+    must(asked["app"] == "wc" and asked["shuffle"] == "run", "it is a word count")
     planned = jobdir.read_plan(root, "reduce")
     must(planned.head["maps"] == plan.head["maps"] and planned.head["job"] == asked["id"], "both plans are of one job")
     counts = count_runs(root, asked["reduces"], planned, made)
