@@ -30,8 +30,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "CMD", value_parser = parse_command)]
     combiner: Option<String>,
     /// Reads the sorted lines of its keys, writes an output file
-    #[arg(long, value_name = "CMD", value_parser = parse_command)]
-    reducer: String,
+    #[arg(long, value_name = "CMD", value_parser = parse_command, required_unless_present = "no_reduce")]
+    reducer: Option<String>,
+    /// No reducer: what the mappers write are the outputs, one file per map task
+    #[arg(long, conflicts_with_all = ["reducer", "combiner", "reduces", "shuffle"])]
+    no_reduce: bool,
     /// Files, folders (walked) or quoted patterns
     #[arg(required = true)]
     inputs: Vec<String>,
@@ -66,7 +69,8 @@ impl Args {
         let options = [
             ("mapper", Some(self.mapper.clone())),
             ("combiner", self.combiner.clone()),
-            ("reducer", Some(self.reducer.clone())),
+            ("reducer", self.reducer.clone()),
+            (stream::NO_REDUCE, self.no_reduce.then(|| "true".to_owned())),
             ("timeout", timeout),
         ];
         options.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()

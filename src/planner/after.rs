@@ -81,8 +81,7 @@ fn stands(job: &Path) -> Result<Before> {
 
 /// Writes the job `ask` at `root`, to be planned when the jobs of `ask.after` (as typed) have finished; its inputs need not exist before.
 pub fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<()> {
-    let _ = make(apps, ask)?;
-    let mut ask = ask.clone();
+    let mut ask = super::with_reduces(&*make(apps, ask)?, ask);
     ask.after = ask.after.iter().map(|typed| stored(Path::new(typed), root)).collect::<Result<_>>()?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     match super::holds(root)? {
