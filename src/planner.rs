@@ -24,7 +24,7 @@ use crate::units::show_size;
 pub mod after;
 mod commands;
 
-pub use commands::submit_commands;
+pub use commands::{submit_commands, submit_commands_later};
 
 /// A planned job.
 pub struct Planned {

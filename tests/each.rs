@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::common::{FLOCKWORK, Farm, Program};
 
 mod broken;
+mod chained;
 mod refused;
 
 /// `each` with one slot and these options, a shell script as the command, and items.

@@ -89,14 +89,9 @@ mod tests {
 
     #[test]
     fn a_last_line_without_an_end_gets_one_wherever_blocks_end() {
-        for (blocks, expected) in [
-            (&["a\nb", "c"][..], "a\nbc\n"),
-            (&["a\n", ""], "a\n"),
-            (&["a", ""], "a\n"),
-            (&["\n"], "\n"),
-            (&[""], ""),
-            (&[], ""),
-        ] {
+        for (blocks, expected) in
+            [(&["a\nb", "c"][..], "a\nbc\n"), (&["a\n", ""], "a\n"), (&["a", ""], "a\n"), (&["\n"], "\n"), (&[""], ""), (&[], "")]
+        {
             let mut heap = Heap(Vec::new());
             let mut lines = WholeLines::new(&mut heap);
             blocks.iter().for_each(|block| lines.block(block.as_bytes()).expect("taken"));

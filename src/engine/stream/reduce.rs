@@ -3,12 +3,12 @@
 //! Contract: as of any reduce (see `engine/reduce.rs`): a damaged input never reaches the output, and what a command says is believed only where all inputs verify. What it does
 //! not read is not read here either.
 
-use super::{Stream, Words};
 use super::child::{Child, Role};
 use super::complaints::Complaints;
 use super::map_only::Written;
 use super::places::Place;
 use super::report::Report;
+use super::{Stream, Words};
 use crate::app::ValueSource;
 use crate::control::Cancelled;
 use crate::data::{Failure, Made, ShuffleForm};

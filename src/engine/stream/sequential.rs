@@ -37,7 +37,7 @@ impl Take for &mut Printed<'_> {
 /// Runs the commands over `files`, and writes what the reducers write, one partition after the other.
 pub(super) fn run(stream: &Stream, files: &[Split], partitions: u32, out: &mut dyn Write) -> Result<Counters, Failure> {
     let cwd = std::env::current_dir().unwrap_or_default();
-    let job = JobFacts { id: "sequential".to_owned(), cwd: cwd.clone(), reduces: partitions };
+    let job = JobFacts { id: "sequential".to_owned(), cwd: cwd.clone(), reduces: if stream.reducer.is_some() { partitions } else { 0 } };
     let context = |attempt: AttemptId| Context { job_dir: cwd.clone(), attempt, job: job.clone() };
     let (control, mut report, mut counters) = (Control::default(), Report::default(), Counters::new());
     let mut printed = Printed { out, bytes: 0 };
