@@ -7,6 +7,7 @@ use super::common::{FLOCKWORK, Farm, Program};
 
 mod broken;
 mod chained;
+mod killed;
 mod refused;
 
 /// `each` with one slot and these options, a shell script as the command, and items.
