@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use super::common::{FLOCKWORK, Farm, Program};
 
 mod broken;
+mod chained;
+mod killed;
 mod refused;
 
 /// `each` with one slot and these options, a shell script as the command, and items.

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::common::{Farm, Program};
 
+mod kept;
+mod no_reduce;
+
 /// The fixtures, by name.
 const SCRIPTS: [(&str, &str); 6] = [
     ("wc_map.py", include_str!("stream/wc_map.py")),
@@ -199,12 +202,13 @@ fn each_file_of_a_split_has_a_mapper_of_its_own() {
 }
 
 /// Starts a job of one map task that is bound to fail, and asserts its words.
-fn fails(commands: &[&str], more: &[&str], parts: &[&str]) {
+fn fails(commands: &[&str], more: &[&str], parts: &[&str]) -> Farm {
     let farm = Farm::new();
     farm.write("in", "a line\n".repeat(50_000));
-    let ran = farm.run(&[&["stream", "--job", "job", "--max-errors", "1", "-r", "1", "--slots", "1", "in"], commands, more].concat());
+    let ran = farm.run(&[&["stream", "--job", "job", "--max-errors", "1", "--slots", "1", "in"], commands, more].concat());
     ran.fails_saying(1, parts);
     assert!(farm.has("job/phase/failed"));
+    farm
 }
 
 #[test]

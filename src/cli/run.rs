@@ -32,42 +32,36 @@ pub(super) struct Args {
     job: JobArgs,
     #[command(flatten)]
     records: RecordArgs,
-    /// Slots to work with here, one process each [default: the cores]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
-    slots: Option<u32>,
-    /// Say only what is wrong
-    #[arg(short, long)]
-    quiet: bool,
-    /// Print how the job ended as JSON on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    trust: TrustArgs,
+    here: HereArgs,
 }
 
 pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let started = Instant::now();
     let root = ask::job_dir(&args.app, &args.job)?;
-    let trust = args.trust.resolve()?;
+    let trust = args.here.trust.resolve()?;
     let planned = open::submit(apps, &root, &ask::ask(&args.app, &args.job, &args.records), &trust)?;
-    let how = How { slots: args.slots, quiet: args.quiet, json: args.json, started };
-    drive(&root, planned, &how, &trust)
+    drive(&root, planned, &args.here, &trust, started)
 }
 
-/// How a planned job is to be led and worked on here.
-pub(super) struct How {
-    /// Slots; as many as there are cores where it is not said.
+/// How a planned job is led and worked on here: what `run`, `each` and `stream` share.
+#[derive(clap::Args)]
+pub(super) struct HereArgs {
+    /// Slots to work with here, one process each [default: the cores]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
     pub slots: Option<u32>,
-    /// Say only what is wrong.
+    /// Say only what is wrong
+    #[arg(short, long)]
     pub quiet: bool,
-    /// Print how it ended as JSON.
+    /// Print how the job ended as JSON on stdout
+    #[arg(long)]
     pub json: bool,
-    /// When the command was.
-    pub started: Instant,
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
-/// Leads a planned job and works on it until its end.
-pub(super) fn drive(root: &Path, planned: Planned, how: &How, trust: &Trust) -> Result<ExitCode> {
+/// Leads a planned job and works on it until its end. The command was given when it `started`.
+pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust, started: Instant) -> Result<ExitCode> {
     let progress = Progress::start(root, how.quiet);
     if planned.maps == 0 {
         progress.say("nothing was found to work on, neither a line nor an item: the outputs will be empty");
@@ -108,7 +102,7 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &How, trust: &Trust) -> 
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     if !how.quiet || end.error.is_some() {
-        eprint!("{}", words_of_end(root, &end, (!ended_before).then(|| how.started.elapsed())));
+        eprint!("{}", words_of_end(root, &end, (!ended_before).then(|| started.elapsed())));
     }
     if how.json {
         let json = serde_json::to_string(&end).expect("an end has string keys only");
