@@ -19,7 +19,7 @@ impl TrustArgs {
     /// The same by number; a name that nobody bears here is an error.
     pub fn resolve(&self) -> Result<Trust> {
         let unknown = |kind: &str, name: &str| {
-            let error = Error::new(ErrorKind::Usage, format!("there is no {kind} `{name}` on this machine;"));
+            let error = Error::new(ErrorKind::Usage, format!("there is no {kind} `{name}` on this machine"));
             error.advise("check the spelling, or give the number that `ls -n` shows")
         };
         let user = |name: &String| owner::user_number(name).ok_or_else(|| unknown("user", name));
