@@ -24,6 +24,7 @@ use crate::worker::supervisor::{Outcome, Supervisor};
 
 #[derive(clap::Args)]
 #[command(after_help = "The same command with the same --job goes on where it stopped. Others may join with `flockwork worker JOB`.\n\
+                        Exit: 0 the job finished; 1 it failed, was cancelled, or could not be planned; 2 the command line is wrong; 130 interrupted (the job stays).\n\
                         Example: flockwork run wc books/*.txt --job count && flockwork cat count | sort -k2nr | head")]
 pub(super) struct Args {
     #[command(flatten)]

@@ -20,6 +20,7 @@ use crate::units::parse_time;
                   variables write sh -c '...'. Commands run where the job was submitted, on every machine that has that folder.\n\
                   The mapper reads lines and writes lines `key TAB value`; the reducer reads those of its keys, sorted. docs/stream.md tells the rest.\n\
                   The same job in one thread: flockwork sequential stream -o mapper=CMD -o reducer=CMD INPUT...\n\
+                  Exit: 0 the job finished; 1 it failed, was cancelled, or could not be planned; 2 the command line is wrong; 130 interrupted (the job stays).\n\
                   Example: flockwork stream --mapper 'python3 map.py' --reducer 'python3 reduce.py' --job count books/*.txt"
 )]
 pub(super) struct Args {
