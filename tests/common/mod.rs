@@ -215,6 +215,26 @@ impl Farm {
         changed(&self.path(".now"))
     }
 
+    /// Shuts the gate `gate` for the tasks of the example `dawdle` that were told of it.
+    pub fn shut(&self) {
+        self.write("gate/shut", "");
+    }
+
+    /// Lets them go on.
+    pub fn open_gate(&self) {
+        std::fs::remove_file(self.path("gate/shut")).expect("it was shut");
+    }
+
+    /// How often a task has come to the gate.
+    pub fn calls(&self) -> usize {
+        self.names("gate").iter().filter(|name| name.starts_with("call.")).count()
+    }
+
+    /// Waits until tasks have come to the gate so often.
+    pub fn wait_for_calls(&self, n: usize) {
+        self.wait_for(&format!("{n} tasks have come to the gate"), || (self.calls() >= n).then_some(()));
+    }
+
     /// All that helps to understand a failure.
     fn dump(&self) -> String {
         let mut text = format!("=== the farm {}\n", self.dir.path().display());
