@@ -21,7 +21,7 @@ pub use books::{BOOKS, book, word};
 /// The program under test.
 pub const FLOCKWORK: &str = env!("CARGO_BIN_EXE_flockwork");
 /// No command of these tests needs longer, also on a machine that is busy with other things.
-pub const LIMIT: Duration = Duration::from_secs(150);
+pub const LIMIT: Duration = Duration::from_secs(300);
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -327,6 +327,14 @@ impl Program {
         let ticks = |at: usize| fields[at].parse::<f64>().expect("a number of ticks");
         // Fields 14 and 15, at 100 ticks a second on Linux.
         (ticks(11) + ticks(12)) / 100.0
+    }
+
+    /// Whether the process alone has come so far that an interrupt does not just kill it.
+    pub fn heeds_interrupts(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.group.as_raw_nonzero())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+        // A bit per signal, from 1 on; SIGINT is 2.
+        caught.is_some_and(|caught| caught & 0b10 != 0)
     }
 
     /// Sends a signal to the process alone.

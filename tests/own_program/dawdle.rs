@@ -3,7 +3,7 @@
 //! `dawdle run dawdle FILES --split-lines 1 -o ms=200`: a map sleeps so long for every line. In a process whose environment has `DAWDLE=FILE`, and
 //! while FILE is there, it sleeps `-o times=10` times as long; with `-o phase=reduce` reduces do all that, for every key. The answer is how often each line was there.
 //!
-//! `-o gate=FOLDER`: each such call first leaves a file of its own in FOLDER, and then stays for as long as `FOLDER/shut` is there. So a test knows that a task is in its middle,
+//! `-o gate=FOLDER`: each such call then leaves a file of its own in FOLDER, and stays for as long as `FOLDER/shut` is there. So a test knows that a task is in its middle,
 //! can hold it there for as long as a busy machine takes, and counts the calls.
 
 use std::borrow::Cow;
@@ -26,6 +26,8 @@ struct Dawdle {
 
 impl Dawdle {
     fn dawdle(&self) -> std::io::Result<()> {
+        let is_slow = std::env::var_os("DAWDLE").is_some_and(|file| std::fs::metadata(file).is_ok());
+        std::thread::sleep(self.nap * if is_slow { self.times } else { 1 });
         if let Some(gate) = &self.gate {
             static CALLS: AtomicU32 = AtomicU32::new(0);
             std::fs::write(gate.join(format!("call.{}.{}", std::process::id(), CALLS.fetch_add(1, Relaxed))), "")?;
@@ -33,8 +35,6 @@ impl Dawdle {
                 std::thread::sleep(LOOK);
             }
         }
-        let is_slow = std::env::var_os("DAWDLE").is_some_and(|file| std::fs::metadata(file).is_ok());
-        std::thread::sleep(self.nap * if is_slow { self.times } else { 1 });
         Ok(())
     }
 }
