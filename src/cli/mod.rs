@@ -21,6 +21,7 @@ mod control;
 mod coordinator;
 mod doctor;
 mod each;
+mod explain;
 #[cfg(test)]
 mod fixture;
 mod joblog;
@@ -73,6 +74,8 @@ enum Command {
     Launch(launch::Args),
     /// One look at a job: phase, counts, workers, last errors; or at a farm, as a table
     Status(status::Args),
+    /// The whole story of a task; or why a job moves, or does not
+    Explain(explain::Args),
     /// Block until the job ends
     Wait(wait::Args),
     /// The outputs, in order, on stdout
@@ -122,6 +125,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Worker(args) => worker::run(&args, apps),
         Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -57,10 +57,10 @@ impl Ages {
             None => "more".to_owned(),
         };
         let cells = |texts: Vec<String>| texts.into_iter().map(|text| format!("{text:>5}")).collect::<String>();
-        let mut lines = vec![format!("{:<15}{}", "age", cells((0..=last).map(name).collect()))];
+        let mut lines = vec![format!("{:<10}{}", "age", cells((0..=last).map(name).collect()))];
         for (what, row) in [("pending", &self.pending), ("claimed", &self.claimed)] {
             let sample = if row.sampled < row.total { format!(" ({} of {} asked)", row.sampled, row.total) } else { String::new() };
-            lines.push(format!("  {what:<13}{}{sample}", cells(row.counts[..=last].iter().map(ToString::to_string).collect())));
+            lines.push(format!("  {what:<8}{}{sample}", cells(row.counts[..=last].iter().map(ToString::to_string).collect())));
         }
         lines
     }
@@ -92,10 +92,10 @@ mod tests {
         let ages = |pending, claimed| Ages { upto_s: UPTO_S, pending, claimed };
         assert!(ages(Row::default(), Row::default()).lines().is_empty());
         let lines = ages(Row::of(3, [10, 20, 30]), Row::of(4, [2500, 100])).lines();
-        assert_eq!(lines[0], "age               <1s  <2s  <4s");
-        assert_eq!(lines[1], "  pending          3    0    0");
-        assert_eq!(lines[2], "  claimed          1    0    1 (2 of 4 asked)");
+        assert_eq!(lines[0], "age         <1s  <2s  <4s");
+        assert_eq!(lines[1], "  pending     3    0    0");
+        assert_eq!(lines[2], "  claimed     1    0    1 (2 of 4 asked)");
         let full = ages(Row::of(2000, std::iter::repeat_n(9_000_000, 2000)), Row::default()).lines();
-        assert!(full.iter().all(|line| line.len() <= 90), "{full:?}");
+        assert!(full.iter().all(|line| line.len() <= 80), "{full:?}");
     }
 }

@@ -10,6 +10,7 @@ use crate::units::show_time;
 
 pub mod ages;
 pub mod errors;
+pub mod explain;
 pub mod farm;
 pub mod items;
 mod pace;

@@ -48,6 +48,16 @@ impl Beats {
         Beats { stamps, newest }
     }
 
+    /// Asks one more file, if it was not asked yet.
+    pub(super) fn add(&mut self, disk: &dyn Disk, path: String) {
+        if !self.stamps.contains_key(&path)
+            && let Ok(Soon::Back(look)) = disk.look_soon(&path, PATIENCE)
+        {
+            self.newest = self.newest.max(Some(look.stamp));
+            self.stamps.insert(path, look.stamp);
+        }
+    }
+
     pub(super) fn of(&self, path: &str) -> Option<i128> {
         self.stamps.get(path).copied()
     }
