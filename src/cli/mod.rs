@@ -40,6 +40,7 @@ mod status;
 mod stream;
 mod submit;
 mod sweep;
+mod top;
 mod trust;
 mod verify;
 #[cfg(test)]
@@ -74,6 +75,8 @@ enum Command {
     Launch(launch::Args),
     /// One look at a job: phase, counts, workers, last errors; or at a farm, as a table
     Status(status::Args),
+    /// A job or a farm, live, on a terminal
+    Top(top::Args),
     /// The whole story of a task; or why a job moves, or does not
     Explain(explain::Args),
     /// Block until the job ends
@@ -125,6 +128,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Worker(args) => worker::run(&args, apps),
         Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),
