@@ -136,9 +136,8 @@ fn pending(scene: &Scene<'_>, attempts: &[Attempt], told: &mut Told) {
     } else if let Some(ms) = status.no_worker_ms {
         format!("no worker has been seen for {}", span(ms))
     } else if scene.idle == 0 {
-        let are = number_of(n, "worker there is, is at work", "workers are at work");
-        format!("{} {are}, and {}", if n == 1 { "the" } else { "all" }, number_of(waiting, "task waits", "tasks wait"))
-            .replace("the 1 worker there is, is at work", "the only worker is at work")
+        let all = if n == 1 { "the only worker is at work".to_owned() } else { format!("all {n} workers are at work") };
+        format!("{all}, and {}", number_of(waiting, "task waits", "tasks wait"))
     } else {
         format!(
             "{busy} of {n} workers are at work; {} to be claimed, in an order of each worker's own",
