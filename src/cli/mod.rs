@@ -22,6 +22,9 @@ mod control;
 mod coordinator;
 mod doctor;
 mod each;
+mod explain;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod fixture;
 mod joblog;
@@ -38,10 +41,13 @@ mod run;
 mod sequential;
 mod shown;
 mod slot;
+mod speed;
 mod status;
 mod stream;
 mod submit;
+mod summary;
 mod sweep;
+mod top;
 mod trust;
 mod verify;
 #[cfg(test)]
@@ -79,6 +85,10 @@ enum Command {
     Launch(launch::Args),
     /// One look at a job: phase, counts, workers, last errors; or at a farm, as a table
     Status(status::Args),
+    /// A job or a farm, live, on a terminal
+    Top(top::Args),
+    /// The whole story of a task; or why a job moves, or does not
+    Explain(explain::Args),
     /// Block until the job ends
     Wait(wait::Args),
     /// The outputs, in order, on stdout
@@ -132,6 +142,8 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Worker(args) => worker::run(&args, apps),
         Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Verify(args) => verify::run(&args),
