@@ -17,14 +17,14 @@ use crate::engine::{self, AnyApp, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{ATTEMPTS, DIRS, ITEMS, JOB_JSON, OUTPUT};
 use crate::job::plan::{self, Plan};
-use crate::job::spec::{self, Ask, FORMAT, Spec};
+use crate::job::spec::{self, Ask, FORMAT, REDUCES_MAX, Spec};
 use crate::partition::RangeTable;
 use crate::units::show_size;
 
 pub mod after;
 mod commands;
 
-pub use commands::submit_commands;
+pub use commands::{submit_commands, submit_commands_later};
 
 /// A planned job.
 pub struct Planned {
@@ -39,6 +39,7 @@ pub struct Planned {
 /// Makes the job `ask` at `root`, or opens it where the very same was asked there before.
 pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     let app = make(apps, ask)?;
+    let ask = &with_reduces(&*app, ask);
     match holds(root)? {
         Holds::NoJobYet => {}
         Holds::Job => {
@@ -87,6 +88,11 @@ fn make(apps: &[AppEntry], ask: &Ask) -> Result<Box<dyn AnyApp>> {
     engine::make(apps, &ask.app, &Options(ask.options.clone()))
 }
 
+/// A job whose app has no reduce has no reduce tasks.
+fn with_reduces(app: &dyn AnyApp, ask: &Ask) -> Ask {
+    Ask { reduces: if app.has_reduce() { ask.reduces } else { 0 }, ..ask.clone() }
+}
+
 fn plan_if_needed(make: impl FnOnce(&Ask) -> Result<Box<dyn AnyApp>>, root: &Path, disk: Arc<dyn Disk>, spec: Spec) -> Result<Planned> {
     disk.refresh("phase").map_err(|error| Error::io("cannot open", root.join("phase"), error))?;
     if is_each(&spec.ask) {
@@ -125,6 +131,10 @@ fn maps(disk: &dyn Disk, root: &Path) -> Result<u32> {
 fn splits(app: &dyn AnyApp, root: &Path, ask: &Ask) -> Result<(Vec<Split>, Option<RangeTable>)> {
     let files = input::resolve(&ask.inputs, root)?;
     let splits = plan_splits(&files, app.unit(), &SplitRule { bytes: ask.split_bytes, lines: ask.split_lines })?;
+    if !app.has_reduce() && splits.len() > REDUCES_MAX as usize {
+        let error = Error::new(ErrorKind::Input, format!("a job has {REDUCES_MAX} output files at most, not {}", splits.len()));
+        return Err(error.advise("every map task writes one: choose a larger --split-size, or --split-lines"));
+    }
     let ranges = app.sample_ranges(&whole_files(&files), Path::new("/"), ask.reduces).map_err(|failure| match failure {
         Failure::Input(text) => Error::new(ErrorKind::Input, text),
         Failure::Disk(error) => error,

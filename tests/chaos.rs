@@ -55,7 +55,7 @@ fn crew(farm: &Farm) -> [Rc<Program>; 2] {
 #[test]
 fn processes_that_others_started_are_met_and_a_result_that_differs_is_told() {
     let farm = Farm::with_books();
-    farm.ok(&["submit", "jobcount", "books", "--job", "job", "-r", "1", "--lease", "2s"]);
+    farm.ok(&["submit", "jobcount", "books", "--job", "job", "-r", "1", "--lease", "2s", "--max-lost", "1000"]);
     let [coordinator, worker] = crew(&farm);
     // Of another job in the same place, and so on the same machine: it must not be met.
     farm.ok(&["submit", "jobcount", "books", "--job", "other", "-r", "1"]);
@@ -112,7 +112,7 @@ fn an_interrupt_is_heeded_while_nobody_works_yet_and_what_chaos_started_leaves_w
     let farm = Farm::with_books();
     submit(&farm, "wc");
     let lone = farm.start(&["chaos", "job"]);
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    farm.wait_for("it heeds an interrupt", || lone.heeds_interrupts().then_some(()));
     lone.signal(Signal::INT);
     lone.ends_with(130);
     let own = farm.start(&["chaos", "job", "--slots", "2", "--kill-workers", "0/s"]);

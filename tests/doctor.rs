@@ -33,13 +33,30 @@ fn alone_on_a_local_disk_it_finds_that_flockwork_works_and_leaves_nothing() {
     assert_eq!(farm.names("share"), ["mine"]);
 }
 
+/// What is new is seen soon by both: on a busy machine not in every examination.
+fn is_fresh(report: &serde_json::Value) -> bool {
+    let pair = &report["figures"]["pair"];
+    let soon = |sight: &serde_json::Value| sight["plain_ms"].as_f64().is_some_and(|ms| ms < 3000.0) && sight["stat_ms"].is_number();
+    let sights = [&pair["here"], &pair["there"]];
+    sights.into_iter().all(|sight| soon(sight) && sight["notified"] == true)
+}
+
 #[test]
 fn two_doctors_examine_a_folder_together() {
     let farm = Farm::new();
     farm.write("share/mine", "stays");
+    let mut reports = Vec::new();
+    while reports.len() < 5 && !reports.last().is_some_and(is_fresh) {
+        reports.push(together(&farm));
+    }
+    assert!(reports.last().is_some_and(is_fresh), "listings, looks and events of a local disk are fresh: {reports:#?}");
+}
+
+/// One examination by two doctors.
+fn together(farm: &Farm) -> serde_json::Value {
     let peer = farm.start(&["doctor", "share", "--peer"]);
     farm.wait_for("the peer waits", || peer.stderr().contains("waiting for `flockwork doctor share`").then_some(()));
-    let first = farm.ok(&["doctor", "share", "--json", "--wait", "60s"]);
+    let first = farm.ok(&["doctor", "share", "--json", "--wait", "120s"]);
     peer.ends_with(0);
     let report = report(&first.stdout());
     assert_eq!(report["version"], 1);
@@ -53,11 +70,10 @@ fn two_doctors_examine_a_folder_together() {
     assert_eq!(pair["rename"]["one_winner"], 200);
     for sight in ["here", "there"] {
         let sight = &pair[sight];
-        assert!(sight["plain_ms"].as_f64().is_some_and(|ms| ms < 3000.0), "a local listing is fresh: {sight}");
-        assert!(sight["stat_ms"].is_number() && sight["notified"] == true, "and so is all else: {sight}");
         assert_eq!((sight["wrong_plain"].as_u64(), sight["wrong_sure"].as_u64()), (Some(0), Some(0)), "{sight}");
     }
-    assert_eq!(left(&farm, "share"), [""; 0]);
+    assert_eq!(left(farm, "share"), [""; 0]);
+    report
 }
 
 #[test]

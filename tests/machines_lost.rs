@@ -62,14 +62,13 @@ struct Job {
     dead: Vec<String>,
 }
 
-/// Loses some of the workers in a job once some of its tasks are done, puts others in their place at once, and waits for the end.
-fn lead(farm: Farm, loss: Loss, workers: usize, lost: usize, done: usize) -> Job {
+/// Loses some of the workers once they are `amid` tasks, puts others in their place at once, and waits for the end.
+fn lead(farm: Farm, loss: Loss, workers: usize, lost: usize, amid: impl FnOnce(&Farm)) -> Job {
     let mut crew: Vec<_> = (0..workers).map(|n| worker(&farm, loss, &format!("node{n}"))).collect();
     let names = farm.wait_for_names("job/workers", workers);
     let started = Instant::now();
     let leader = farm.start_as(dawdle(), &["coordinator", "job", "--quiet"]);
-    farm.wait_for_names("job/done", done);
-    std::thread::sleep(AMID); // They work in step, more or less: now they are amid a task.
+    amid(&farm);
     let lost_at = farm.now();
     let gone: Vec<_> = if loss == Loss::Nobody { Vec::new() } else { crew.drain(..lost).collect() };
     for (n, program) in gone.iter().enumerate() {
@@ -85,6 +84,10 @@ fn lead(farm: Farm, loss: Loss, workers: usize, lost: usize, done: usize) -> Job
         let dead = names.iter().filter(|name| pid_of(name).is_none_or(|pid| !alive.contains(&pid)));
         Some(dead.cloned().collect::<Vec<_>>()).filter(|dead| dead.len() == killed)
     });
+    if farm.has("gate/shut") {
+        farm.wait_for_names("job/expired", killed);
+        farm.open_gate();
+    }
     leader.ends_with(0);
     let took = started.elapsed();
     gone.iter().for_each(|program| program.kill());
@@ -113,11 +116,18 @@ impl Job {
 #[test]
 fn of_nine_workers_three_are_killed_in_mid_job_and_only_their_tasks_are_begun_again() {
     let farm = Farm::new();
-    submit(&farm, 45, &["-r", "3", "-o", "ms=500", "--no-backup"]);
-    let job = lead(farm, Loss::KilledHere, 9, 3, 12);
-    job.is_right(45, 3);
+    std::fs::create_dir(farm.path("gate")).expect("made");
+    submit(&farm, 90, &["-r", "3", "-o", "ms=1000", "-o", "gate=gate", "--no-backup"]);
+    let job = lead(farm, Loss::KilledHere, 9, 3, |farm| {
+        farm.wait_for_names("job/done", 12);
+        // From here on nobody ends a task that he begins: soon all nine are amid one.
+        farm.shut();
+        let waits = || (farm.names("job/claimed").len() == 9 && farm.calls() == farm.names("job/done").len() + 9).then_some(());
+        farm.wait_for("all are amid a task", waits);
+    });
+    job.is_right(90, 3);
     let expired = job.farm.names("job/expired");
-    assert!(!expired.is_empty(), "somebody was in mid-task");
+    assert_eq!(expired.len(), 3, "all of them were amid a task");
     assert!(expired.iter().all(|name| job.dead.iter().any(|dead| dead == worker_of(name))), "{expired:?} were held by {:?}", job.dead);
     let done = job.farm.names("job/done");
     let second: Vec<_> = done.iter().filter(|name| !name.contains(".a1@")).map(|name| name.split('.').next()).collect();
@@ -132,7 +142,10 @@ fn of_nine_workers_three_are_killed_in_mid_job_and_only_their_tasks_are_begun_ag
 fn round(loss: Loss) -> f64 {
     let farm = Farm::new();
     submit(&farm, TASKS, &["-r", "26", "-o", "ms=1000"]);
-    let job = lead(farm, loss, WORKERS, LOST, TASKS * 2 / 5);
+    let job = lead(farm, loss, WORKERS, LOST, |farm| {
+        farm.wait_for_names("job/done", TASKS * 2 / 5);
+        std::thread::sleep(AMID); // They work in step, more or less: now they are amid a task.
+    });
     let after: Vec<String> = job.expired().iter().map(|(_, after)| format!("{after:.1}")).collect();
     println!("{loss:?}: {:.2} s, {} tasks begun again, taken back after {} s", job.took.as_secs_f64(), after.len(), after.join(", "));
     job.is_right(TASKS, if loss == Loss::Nobody { 0 } else { LOST });

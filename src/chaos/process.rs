@@ -144,7 +144,7 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(5));
             Process::open(child.id()).filter(|process| process.command().is_some())
         };
-        (0..1000).find_map(|_| look()).expect("it lives")
+        (0..12_000).find_map(|_| look()).expect("it lives")
     }
 
     #[test]

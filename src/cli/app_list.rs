@@ -7,6 +7,7 @@ use crate::engine::AppEntry;
 use crate::error::Result;
 
 #[derive(clap::Args)]
+#[command(after_help = "Exit: 0 printed.\nExample: flockwork apps | grep -A2 sort")]
 pub(super) struct Args {}
 
 pub(super) fn run(_args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {

@@ -59,9 +59,27 @@ pub(super) struct JobArgs {
     /// Where the outputs go [default: JOB/output]
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub farm: FarmArgs,
+}
+
+/// What matters where there are other jobs.
+#[derive(clap::Args)]
+pub(super) struct FarmArgs {
     /// In a farm, jobs of a higher priority go first; may be negative
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N")]
     pub priority: i32,
+}
+
+/// What makes a form of `run` one of `submit`.
+#[derive(clap::Args)]
+pub(super) struct LaterArgs {
+    /// Write the job's directory and print its path; run nothing
+    #[arg(long, conflicts_with_all = ["slots", "quiet", "json"])]
+    pub submit: bool,
+    /// With --submit: start only when this job has finished; may be given again. The inputs need not exist before that
+    #[arg(long, value_name = "JOB", requires = "submit")]
+    pub after: Vec<String>,
 }
 
 /// What is done about records that an app cannot take.
@@ -116,7 +134,7 @@ pub(super) fn ask_of((app, options): (&str, BTreeMap<String, String>), inputs: V
         stall_ms: ms(NO_RECORDS.stall),
         skip_bad_records: NO_RECORDS.skip_bad_records,
         backup: !job.no_backup,
-        priority: job.priority,
+        priority: job.farm.priority,
         after: Vec::new(),
         output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
     }

@@ -15,7 +15,8 @@ use crate::job::end::{self, End, Outcome, OutputSum};
 use crate::units::{for_shell, on_one_line};
 
 #[derive(clap::Args)]
-#[command(after_help = "Example: flockwork cat count | sort -k2nr | head")]
+#[command(after_help = "Exit: 0 written; 1 there are no outputs, or they are not what the job made.\n\
+                        Example: flockwork cat count | sort -k2nr | head")]
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,

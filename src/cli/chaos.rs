@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::open::Job;
-use super::run::{on_signals, words_of_end};
+use super::run::on_signals;
+use super::summary::words_of_end;
 use crate::chaos::compare::{Difference, first_difference};
 use crate::chaos::schedule::{Mischief, Rate, Schedule, parse_rate};
 use crate::chaos::{Havoc, Tally};
@@ -177,13 +178,13 @@ fn compare(job: &Job, end: &End) -> Result<Option<Difference>> {
         return Err(error.because("bad records were skipped, and a sequential run skips none").advise("--no-compare leaves it out"));
     }
     let ask = &job.spec.ask;
-    if ask.is_map_only() {
+    if ask.is_of_commands() {
         let error = Error::new(ErrorKind::Failed, "cannot compare the outputs of").on(&job.root);
         return Err(error.because("its tasks are commands, which are not run again for that").advise("--no-compare leaves it out"));
     }
     let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
     let mut command = Command::new(&program);
-    command.arg("sequential").arg("--reduces").arg(ask.reduces.to_string());
+    command.arg("sequential").arg("--reduces").arg(ask.reduces.max(1).to_string());
     for (key, value) in &ask.options {
         command.arg("--option").arg(format!("{key}={value}"));
     }

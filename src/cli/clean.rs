@@ -21,7 +21,8 @@ use crate::job::layout::{self, ATTEMPTS, COORDINATOR_LOCK, OUTPUT, PHASE_CLEANED
 use crate::units::{on_one_line, show_size, stamp_utc};
 
 #[derive(clap::Args)]
-#[command(after_help = "Exit: 0 removed; 1 the job runs, or something that is not flockwork's lies in it and stays.")]
+#[command(after_help = "Exit: 0 removed; 1 the job runs, or something that is not flockwork's lies in it and stays.\n\
+                        Example: flockwork clean count; flockwork clean --all --yes count")]
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,

@@ -16,7 +16,9 @@ use crate::job::layout::{CANCEL, PAUSE};
 use crate::units::{for_shell, stamp_utc};
 
 #[derive(clap::Args)]
-#[command(after_help = "What runs is finished first. The same as `touch JOB/pause`.")]
+#[command(after_help = "What runs is finished first. The same as `touch JOB/pause`.\n\
+                        Exit: 0 done; 1 the job has ended, or may not be acted on.\n\
+                        Example: flockwork pause count")]
 pub(super) struct PauseArgs {
     /// The job's directory
     job: PathBuf,
@@ -25,7 +27,9 @@ pub(super) struct PauseArgs {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "The same as `rm JOB/pause`.")]
+#[command(after_help = "The same as `rm JOB/pause`.\n\
+                        Exit: 0 done; 1 the job has ended, or may not be acted on.\n\
+                        Example: flockwork resume count")]
 pub(super) struct ResumeArgs {
     /// The job's directory
     job: PathBuf,
@@ -34,7 +38,9 @@ pub(super) struct ResumeArgs {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "`flockwork retry JOB` lets a cancelled job go on. The same as `touch JOB/cancel`.")]
+#[command(after_help = "`flockwork retry JOB` lets a cancelled job go on. The same as `touch JOB/cancel`.\n\
+                        Exit: 0 done; 1 the job has ended, or may not be acted on.\n\
+                        Example: flockwork cancel count")]
 pub(super) struct CancelArgs {
     /// The job's directory
     job: PathBuf,

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::ask::{self, ms, parse_lease};
+use super::ask::{self, FarmArgs, LaterArgs, ms, parse_lease};
 use super::joblog;
 use super::open::{self, Job};
-use super::run::{self, How};
-use super::trust::TrustArgs;
+use super::run::{self, HereArgs};
 use crate::data::ShuffleForm;
 use crate::each::APP;
 use crate::each::items::{Form, Items};
@@ -49,9 +48,6 @@ pub(super) struct Args {
     /// The job's directory, on the mount that all workers share [default: a new flockwork-each-TIME here]
     #[arg(long, value_name = "DIR")]
     job: Option<PathBuf>,
-    /// Slots to work with here, one process each [default: the cores]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
-    slots: Option<u32>,
     /// End a command, and all it has started, that runs for so long; then it has failed
     #[arg(long, value_parser = parse_timeout, value_name = "TIME")]
     timeout: Option<Duration>,
@@ -65,7 +61,7 @@ pub(super) struct Args {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     fail_fast: Option<u32>,
     /// In the end write a line per item that has ended, in the form of GNU parallel's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "submit")]
     joblog: Option<PathBuf>,
     /// How long a silent claim is believed; at least 1s
     #[arg(long, default_value = "10s", value_parser = parse_lease, value_name = "TIME")]
@@ -74,19 +70,14 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     max_lost: u32,
     /// Print the commands and run none
-    #[arg(long)]
+    #[arg(long, conflicts_with = "submit")]
     dry_run: bool,
-    /// Write the job's directory and print its path; run nothing
-    #[arg(long, conflicts_with_all = ["dry_run", "slots", "joblog", "json"])]
-    submit: bool,
-    /// Say only what is wrong
-    #[arg(short, long)]
-    quiet: bool,
-    /// Print how the job ended as JSON on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    trust: TrustArgs,
+    farm: FarmArgs,
+    #[command(flatten)]
+    later: LaterArgs,
+    #[command(flatten)]
+    here: HereArgs,
     /// The command, and behind ::: the items, if they are not read
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -101,15 +92,19 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         return dry_run(&orders, &items);
     }
     let root = ask::dir_or_new(args.job.as_deref(), APP);
-    let trust = args.trust.resolve()?;
+    let trust = args.here.trust.resolve()?;
     let ask = ask(&args, &orders, &items, source);
-    let planned = open::submit_commands(&root, &ask, items, &trust)?;
-    if args.submit {
+    if args.later.submit {
+        match ask.after.is_empty() {
+            true => _ = open::submit_commands(&root, &ask, &items, &trust)?,
+            false => open::submit_commands_later(&root, &ask, &items, &trust)?,
+        }
         super::print(&format!("{}\n", root.display()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let how = How { slots: args.slots, quiet: args.quiet, json: args.json, started };
-    let code = run::drive(&root, planned, &how, &trust);
+    let planned = open::submit_commands(&root, &ask, &items, &trust)?;
+    drop(items);
+    let code = run::drive(&root, planned, &args.here, &trust, started);
     if let Some(path) = &args.joblog
         && code.is_ok()
     {
@@ -170,7 +165,7 @@ fn items(args: &Args, typed: Option<&[OsString]>) -> Result<(String, Items)> {
         }
         (None, None) => {
             let mut stdin = std::io::stdin();
-            if stdin.is_terminal() && !args.quiet {
+            if stdin.is_terminal() && !args.here.quiet {
                 eprintln!("flockwork: the items are read from the terminal, one per line; end with Ctrl-D");
             }
             let mut bytes = Vec::new();
@@ -207,8 +202,8 @@ fn ask(args: &Args, orders: &Orders, items: &Items, source: String) -> Ask {
         // Nobody expects a command to run twice at a time.
         backup: false,
         output: OUTPUT.to_owned(),
-        priority: 0,
-        after: Vec::new(),
+        priority: args.farm.priority,
+        after: args.later.after.clone(),
     }
 }
 

@@ -17,10 +17,14 @@ mod cat;
 mod cat_items;
 mod chaos;
 mod clean;
+mod completions;
 mod control;
 mod coordinator;
 mod doctor;
 mod each;
+mod explain;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod fixture;
 mod joblog;
@@ -29,27 +33,35 @@ mod leash;
 mod leave;
 #[cfg(test)]
 mod look_tests;
+mod man;
 mod open;
 mod progress;
 mod retry;
 mod run;
 mod sequential;
+mod shown;
 mod slot;
+mod speed;
 mod status;
 mod stream;
 mod submit;
+mod summary;
 mod sweep;
+mod top;
 mod trust;
 mod verify;
 #[cfg(test)]
 mod verify_tests;
+mod version;
 mod wait;
 mod worker;
 
 /// MapReduce over one shared directory: no server, no port, survives crashes.
 #[derive(Parser)]
-#[command(name = "flockwork", version, max_term_width = 110, arg_required_else_help = true, subcommand_required = true)]
-#[command(after_help = "Example: flockwork run wc books/*.txt\nA job's directory says everything: ls JOB/pending JOB/claimed JOB/done")]
+#[command(name = NAME, version = version::SHORT, long_version = version::long(), max_term_width = 110, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "A job's directory says everything: ls JOB/pending JOB/claimed JOB/done\n\
+                  Exit: 0 finished; 1 failed, cancelled, or could not be planned or opened; 2 the command line is wrong; 130 interrupted.\n\
+                  Example: flockwork run wc books/*.txt")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -73,6 +85,10 @@ enum Command {
     Launch(launch::Args),
     /// One look at a job: phase, counts, workers, last errors; or at a farm, as a table
     Status(status::Args),
+    /// A job or a farm, live, on a terminal
+    Top(top::Args),
+    /// The whole story of a task; or why a job moves, or does not
+    Explain(explain::Args),
     /// Block until the job ends
     Wait(wait::Args),
     /// The outputs, in order, on stdout
@@ -97,6 +113,10 @@ enum Command {
     Doctor(doctor::Args),
     /// The apps this program knows, and their options
     Apps(app_list::Args),
+    /// What makes a shell complete commands and options
+    Completions(completions::Args),
+    /// The manual pages
+    Man(man::Args),
     #[command(hide = true)]
     Slot(slot::Args),
     #[command(hide = true)]
@@ -122,6 +142,8 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Worker(args) => worker::run(&args, apps),
         Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Verify(args) => verify::run(&args),
@@ -134,11 +156,16 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Chaos(args) => chaos::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Apps(args) => app_list::run(&args, apps),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Slot(args) => return slot::run(&args, apps),
         Command::Leash(args) => return leash::run(&args),
     };
     done.unwrap_or_else(|error| report(&error))
 }
+
+/// The program's name; also that of a user's own program, as far as its command line is told.
+const NAME: &str = "flockwork";
 
 /// Exit statuses.
 const FAILED: u8 = 1;

@@ -76,12 +76,20 @@ pub(super) fn submit(apps: &[AppEntry], root: &Path, ask: &Ask, trust: &Trust) -
 }
 
 /// The same of a job of commands.
-pub(super) fn submit_commands(root: &Path, ask: &Ask, items: Items, trust: &Trust) -> Result<Planned> {
+pub(super) fn submit_commands(root: &Path, ask: &Ask, items: &Items, trust: &Trust) -> Result<Planned> {
     trust.check(root)?;
     trust.close();
     let planned = planner::submit_commands(root, ask, items)?;
     trust.check(root)?;
     Ok(planned)
+}
+
+/// The same of one that starts after others: it is planned when they have finished.
+pub(super) fn submit_commands_later(root: &Path, ask: &Ask, items: &Items, trust: &Trust) -> Result<()> {
+    trust.check(root)?;
+    trust.close();
+    planner::submit_commands_later(root, ask, items)?;
+    trust.check(root)
 }
 
 /// The same for a job that starts after others: it is planned when they have finished.

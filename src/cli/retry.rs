@@ -26,7 +26,9 @@ const RETRIES_MAX: u32 = 100_000;
 #[derive(clap::Args)]
 #[command(
     after_help = "What was done stays done. Needs a coordinator and workers again: `flockwork coordinator JOB`, `flockwork worker JOB`, \
-                        or the same `flockwork run ... --job JOB` as before."
+                        or the same `flockwork run ... --job JOB` as before.\n\
+                  Exit: 0 done; 1 the job has not failed, or may not be acted on.\n\
+                  Example: flockwork retry count && flockwork run wc books/*.txt --job count"
 )]
 pub(super) struct Args {
     /// The job's directory

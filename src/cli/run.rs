@@ -4,26 +4,27 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::ask::{self, AppArgs, JobArgs, RecordArgs};
 use super::open;
 use super::progress::Progress;
+use super::summary::words_of_end;
 use super::trust::{self, TrustArgs};
 use crate::coordinator::serve::{self, News};
 use crate::engine::AppEntry;
-use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::error::{Error, Result};
 pub(super) use crate::farm::lead::watch_for;
 use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::trust::Trust;
 use crate::planner::Planned;
-use crate::units::{for_shell, for_terminal, json_for_terminal, show_size, show_time};
+use crate::units::{for_shell, json_for_terminal};
 use crate::worker::slot::Voice;
 use crate::worker::supervisor::{Outcome, Supervisor};
 
 #[derive(clap::Args)]
 #[command(after_help = "The same command with the same --job goes on where it stopped. Others may join with `flockwork worker JOB`.\n\
+                        Exit: 0 the job finished; 1 it failed, was cancelled, or could not be planned; 2 the command line is wrong; 130 interrupted (the job stays).\n\
                         Example: flockwork run wc books/*.txt --job count && flockwork cat count | sort -k2nr | head")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -32,42 +33,36 @@ pub(super) struct Args {
     job: JobArgs,
     #[command(flatten)]
     records: RecordArgs,
-    /// Slots to work with here, one process each [default: the cores]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
-    slots: Option<u32>,
-    /// Say only what is wrong
-    #[arg(short, long)]
-    quiet: bool,
-    /// Print how the job ended as JSON on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    trust: TrustArgs,
+    here: HereArgs,
 }
 
 pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let started = Instant::now();
     let root = ask::job_dir(&args.app, &args.job)?;
-    let trust = args.trust.resolve()?;
+    let trust = args.here.trust.resolve()?;
     let planned = open::submit(apps, &root, &ask::ask(&args.app, &args.job, &args.records), &trust)?;
-    let how = How { slots: args.slots, quiet: args.quiet, json: args.json, started };
-    drive(&root, planned, &how, &trust)
+    drive(&root, planned, &args.here, &trust, started)
 }
 
-/// How a planned job is to be led and worked on here.
-pub(super) struct How {
-    /// Slots; as many as there are cores where it is not said.
+/// How a planned job is led and worked on here: what `run`, `each` and `stream` share.
+#[derive(clap::Args)]
+pub(super) struct HereArgs {
+    /// Slots to work with here, one process each [default: the cores]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
     pub slots: Option<u32>,
-    /// Say only what is wrong.
+    /// Say only what is wrong
+    #[arg(short, long)]
     pub quiet: bool,
-    /// Print how it ended as JSON.
+    /// Print how the job ended as JSON on stdout
+    #[arg(long)]
     pub json: bool,
-    /// When the command was.
-    pub started: Instant,
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
-/// Leads a planned job and works on it until its end.
-pub(super) fn drive(root: &Path, planned: Planned, how: &How, trust: &Trust) -> Result<ExitCode> {
+/// Leads a planned job and works on it until its end. The command was given when it `started`.
+pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust, started: Instant) -> Result<ExitCode> {
     let progress = Progress::start(root, how.quiet);
     if planned.maps == 0 {
         progress.say("nothing was found to work on, neither a line nor an item: the outputs will be empty");
@@ -108,7 +103,7 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &How, trust: &Trust) -> 
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     if !how.quiet || end.error.is_some() {
-        eprint!("{}", words_of_end(root, &end, (!ended_before).then(|| how.started.elapsed())));
+        eprint!("{}", words_of_end(root, &end, (!ended_before).then(|| started.elapsed())));
     }
     if how.json {
         let json = serde_json::to_string(&end).expect("an end has string keys only");
@@ -150,55 +145,5 @@ pub(super) fn exit_of(end: &End) -> ExitCode {
     match end.outcome {
         JobOutcome::Finished => ExitCode::SUCCESS,
         JobOutcome::Failed | JobOutcome::Cancelled => ExitCode::from(super::FAILED),
-    }
-}
-
-/// `3 bad records`, where something was skipped.
-fn words_of_skipped(end: &End) -> Option<String> {
-    let n = |name| end.counters.get(name).copied().unwrap_or(0);
-    match (n(RECORDS_SKIPPED), n(KEYS_SKIPPED)) {
-        (0, 0) => None,
-        (1, 0) => Some("1 bad record was".to_owned()),
-        (records, 0) => Some(format!("{records} bad records were")),
-        (0, 1) => Some("1 bad key was".to_owned()),
-        (0, keys) => Some(format!("{keys} bad keys were")),
-        (records, keys) => Some(format!("bad records ({records}) and bad keys ({keys}) were")),
-    }
-}
-
-/// How a job ended, in a few lines for people.
-pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) -> String {
-    let (typed, root) = (for_shell(root), root.display());
-    match end.outcome {
-        JobOutcome::Finished => {
-            let elapsed = elapsed.map_or_else(|| "finished".to_owned(), |time| format!("finished in {}", show_time(time)));
-            let bytes = end.output_bytes();
-            let mut text = if end.outputs.is_empty() {
-                format!("flockwork: {elapsed}: {} tasks; read what they wrote with `flockwork cat {typed}`\n", end.attempts.done)
-            } else {
-                format!(
-                    "flockwork: {elapsed}: {} output files, {}; read them with `flockwork cat {typed}`\n",
-                    end.outputs.len(),
-                    show_size(bytes)
-                )
-            };
-            if end.attempts.failed + end.attempts.expired > 0 {
-                text += &format!(
-                    "flockwork: {} attempts reported errors and {} were lost or taken back on the way\n",
-                    end.attempts.failed, end.attempts.expired
-                );
-            }
-            if let Some(skipped) = words_of_skipped(end) {
-                text += &format!("flockwork: {skipped} skipped; {root}/phase/end lists them\n");
-            }
-            text
-        }
-        JobOutcome::Failed => {
-            let error = for_terminal(end.error.as_deref().unwrap_or("no reason is written down"));
-            format!(
-                "flockwork: the job in {root} failed: {error}\nflockwork: its attempts are in {root}/failed and {root}/expired; `flockwork retry {typed}` gives it another chance\n"
-            )
-        }
-        JobOutcome::Cancelled => format!("flockwork: the job in {root} was cancelled; `flockwork retry {typed}` lets it go on\n"),
     }
 }

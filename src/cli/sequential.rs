@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Memory: proportional to everything the maps emit.\nExample: flockwork sequential wc books/*.txt | sort -k2nr | head"
+    after_help = "Memory: proportional to everything the maps emit.\nExit: 0 printed; 1 the app failed, or an input could not be read; 2 the command line is wrong.\nExample: flockwork sequential wc books/*.txt | sort -k2nr | head"
 )]
 pub(super) struct Args {
     #[command(flatten)]

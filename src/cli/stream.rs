@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::ask::{self, JobArgs};
+use super::ask::{self, JobArgs, LaterArgs};
 use super::open;
-use super::run::{How, drive};
-use super::trust::TrustArgs;
+use super::run::{HereArgs, drive};
+use super::submit::submit;
 use crate::command::split_words;
 use crate::engine::{AppEntry, stream};
 use crate::error::Result;
@@ -20,6 +20,7 @@ use crate::units::parse_time;
                   variables write sh -c '...'. Commands run where the job was submitted, on every machine that has that folder.\n\
                   The mapper reads lines and writes lines `key TAB value`; the reducer reads those of its keys, sorted. docs/stream.md tells the rest.\n\
                   The same job in one thread: flockwork sequential stream -o mapper=CMD -o reducer=CMD INPUT...\n\
+                  Exit: 0 the job finished; 1 it failed, was cancelled, or could not be planned; 2 the command line is wrong; 130 interrupted (the job stays).\n\
                   Example: flockwork stream --mapper 'python3 map.py' --reducer 'python3 reduce.py' --job count books/*.txt"
 )]
 pub(super) struct Args {
@@ -30,8 +31,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "CMD", value_parser = parse_command)]
     combiner: Option<String>,
     /// Reads the sorted lines of its keys, writes an output file
-    #[arg(long, value_name = "CMD", value_parser = parse_command)]
-    reducer: String,
+    #[arg(long, value_name = "CMD", value_parser = parse_command, required_unless_present = "no_reduce")]
+    reducer: Option<String>,
+    /// No reducer: what the mappers write are the outputs, one file per map task
+    #[arg(long, conflicts_with_all = ["reducer", "combiner", "reduces", "shuffle"])]
+    no_reduce: bool,
     /// Files, folders (walked) or quoted patterns
     #[arg(required = true)]
     inputs: Vec<String>,
@@ -43,20 +47,10 @@ pub(super) struct Args {
     timeout: Option<Duration>,
     #[command(flatten)]
     job: JobArgs,
-    /// Write the job directory and print its path; run nothing
-    #[arg(long, conflicts_with_all = ["slots", "quiet", "json"])]
-    submit: bool,
-    /// Slots to work with here, one process each [default: the cores]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096), value_name = "N")]
-    slots: Option<u32>,
-    /// Say only what is wrong
-    #[arg(short, long)]
-    quiet: bool,
-    /// Print how the job ended as JSON on stdout
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    trust: TrustArgs,
+    later: LaterArgs,
+    #[command(flatten)]
+    here: HereArgs,
 }
 
 impl Args {
@@ -66,7 +60,8 @@ impl Args {
         let options = [
             ("mapper", Some(self.mapper.clone())),
             ("combiner", self.combiner.clone()),
-            ("reducer", Some(self.reducer.clone())),
+            ("reducer", self.reducer.clone()),
+            (stream::NO_REDUCE, self.no_reduce.then(|| "true".to_owned())),
             ("timeout", timeout),
         ];
         options.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
@@ -76,14 +71,13 @@ impl Args {
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let started = Instant::now();
     let root = ask::dir_or_new(args.job.job.as_deref(), stream::NAME);
-    let trust = args.trust.resolve()?;
+    let trust = args.here.trust.resolve()?;
     let asked = ask::ask_of((stream::NAME, args.options()), args.inputs.clone(), args.reduces, &args.job);
-    let planned = open::submit(apps, &root, &asked, &trust)?;
-    if args.submit {
-        super::print(&format!("{}\n", root.display()))?;
-        return Ok(ExitCode::SUCCESS);
+    if args.later.submit {
+        return submit(apps, &root, asked, &args.later.after, &trust);
     }
-    drive(&root, planned, &How { slots: args.slots, quiet: args.quiet, json: args.json, started }, &trust)
+    let planned = open::submit(apps, &root, &asked, &trust)?;
+    drive(&root, planned, &args.here, &trust, started)
 }
 
 fn parse_command(text: &str) -> Result<String, String> {
@@ -93,4 +87,12 @@ fn parse_command(text: &str) -> Result<String, String> {
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     let timeout = parse_time(text)?;
     if timeout.is_zero() { Err("no command ends in no time".to_owned()) } else { Ok(timeout) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_job_and_the_engine_mean_the_same_app() {
+        assert_eq!(crate::engine::stream::NAME, crate::job::spec::STREAM_APP);
+    }
 }

@@ -1,5 +1,6 @@
 //! `flockwork submit`: write the job directory and print its path; run nothing.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::ask::{self, AppArgs, JobArgs, RecordArgs};
@@ -7,9 +8,12 @@ use super::open;
 use super::trust::TrustArgs;
 use crate::engine::AppEntry;
 use crate::error::Result;
+use crate::job::spec::Ask;
+use crate::job::trust::Trust;
 
 #[derive(clap::Args)]
-#[command(after_help = "Example: flockwork coordinator $(flockwork submit wc books/*.txt --job /mnt/share/count)")]
+#[command(after_help = "Exit: 0 planned; 1 it could not be; 2 the command line is wrong.\n\
+                        Example: flockwork coordinator $(flockwork submit wc books/*.txt --job /mnt/share/count)")]
 pub(super) struct Args {
     #[command(flatten)]
     app: AppArgs,
@@ -26,12 +30,16 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let root = ask::job_dir(&args.app, &args.job)?;
-    let (mut ask, trust) = (ask::ask(&args.app, &args.job, &args.records), args.trust.resolve()?);
-    if args.after.is_empty() {
-        open::submit(apps, &root, &ask, &trust)?;
+    let trust = args.trust.resolve()?;
+    submit(apps, &root, ask::ask(&args.app, &args.job, &args.records), &args.after, &trust)
+}
+
+/// Writes the job and prints its path; it starts after those of `after`.
+pub(super) fn submit(apps: &[AppEntry], root: &Path, ask: Ask, after: &[String], trust: &Trust) -> Result<ExitCode> {
+    if after.is_empty() {
+        open::submit(apps, root, &ask, trust)?;
     } else {
-        ask.after = args.after;
-        open::submit_later(apps, &root, &ask, &trust)?;
+        open::submit_later(apps, root, &Ask { after: after.to_vec(), ..ask }, trust)?;
     }
     super::print(&format!("{}\n", root.display()))?;
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,8 @@ use crate::units::on_one_line;
 #[derive(clap::Args)]
 #[command(after_help = "One line per fault on stdout: `FAULT path: what`; notes, which are harmless, as `note: path: what`.\n\
                         Reads every counting data file once. Works on a running job too.\n\
-                        Exit: 0 no fault; 1 faults, or the job could not be read.")]
+                        Exit: 0 no fault; 1 faults, or the job could not be read.\n\
+                        Example: flockwork verify count && echo sound")]
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,

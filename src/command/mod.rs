@@ -3,7 +3,7 @@
 //! Contract: no shell, a process group of its own, and `posix_spawn` (nothing is done between fork and exec, which keeps starting quick). Reading, writing and
 //! waiting are one loop over `poll`, so a child that does not read, does not stop writing, fills stderr or closes everything blocks nobody, and no more is
 //! held in memory than one pipe's worth. The `Control` is heeded all along: hold stops the group, go on continues it, cancel ends it. When the first process of the group
-//! has ended, what is in its pipes is read, for [`LINGER`] at most where somebody else keeps them open, and what is left of the group is killed.
+//! has ended, what it left in its pipes is read, what others add for [`LINGER`] at most where they keep them open, and what is left of the group is killed.
 //!
 //! The group dies with this process where [`leash::arm`] was called. What has left the group (a daemon with a session of its own) is
 //! not followed while this process lives; it only loses its pipes.
@@ -31,7 +31,7 @@ pub use running::Running;
 pub use tail::Tail;
 pub use words::split_words;
 
-/// How long after its first process's end a command's pipes are read, where others keep them open.
+/// How long after its first process's end others are listened to that keep a command's pipes open.
 pub const LINGER: Duration = Duration::from_secs(1);
 /// Between being asked to end and being killed.
 pub const GRACE: Duration = Duration::from_secs(1);

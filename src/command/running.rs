@@ -1,12 +1,13 @@
 //! A command that runs: one loop over its pipes and its end.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid};
 use wait4::{ResUse, Wait4};
@@ -43,6 +44,8 @@ pub struct Running {
     timed_out: bool,
     /// When the child was seen to have ended; it is not yet waited for, so its number is still its own.
     ended: Option<Instant>,
+    /// Bytes that lay unread in its stdout and stderr then: it wrote them before its end, so they are read however long that takes.
+    owed: [u64; 2],
     /// Nothing is left to be killed.
     is_over: bool,
     _tied: Option<Tied>,
@@ -81,6 +84,7 @@ impl Running {
             timeout: order.timeout,
             timed_out: false,
             ended: None,
+            owed: [0; 2],
             is_over: false,
             _tied: None,
         };
@@ -130,10 +134,17 @@ impl Running {
         Ok(Ended { status, timed_out: self.timed_out, wall, user, system, max_rss: rusage.maxrss })
     }
 
-    /// Its first process has ended, and nobody has more to say, or had time enough to.
+    /// Its first process has ended, all it said is read, and nobody else has more to say, or had time enough to.
     fn is_done(&self) -> bool {
         let silent = self.stdout.is_none() && self.stderr.is_none();
-        self.ended.is_some_and(|at| silent || at.elapsed() >= LINGER)
+        self.ended.is_some_and(|at| silent || (self.owed == [0; 2] && at.elapsed() >= LINGER))
+    }
+
+    /// Its first process has ended.
+    fn note_end(&mut self) {
+        self.ended = Some(Instant::now());
+        let in_pipe = |pipe: Option<BorrowedFd<'_>>| pipe.and_then(|pipe| ioctl_fionread(pipe).ok()).unwrap_or(0);
+        self.owed = [in_pipe(self.stdout.as_ref().map(AsFd::as_fd)), in_pipe(self.stderr.as_ref().map(AsFd::as_fd))];
     }
 
     /// Waits until something can be done, and does it.
@@ -141,18 +152,18 @@ impl Running {
         self.obey(control)?;
         let ready = self.wait(!bytes.is_empty()).map_err(|error| Failure::Disk(Error::io("cannot wait for", "a command", error.into())))?;
         if ready.err {
-            let n = read(&mut self.stderr, &mut self.block);
+            let n = read(&mut self.stderr, &mut self.block, &mut self.owed[1]);
             ears.err(&self.block[..n]);
         }
         if ready.out {
-            let n = read(&mut self.stdout, &mut self.block);
+            let n = read(&mut self.stdout, &mut self.block, &mut self.owed[0]);
             ears.out(&self.block[..n])?;
         }
         if ready.stdin {
             self.write(bytes);
         }
         if self.ended.is_none() && (ready.end || self.pidfd.is_none()) && self.has_ended() {
-            self.ended = Some(Instant::now());
+            self.note_end();
         }
         Ok(())
     }
@@ -172,7 +183,9 @@ impl Running {
             return Err(self.cancel());
         }
         let ran = self.started.elapsed().saturating_sub(self.held);
-        if self.ended.is_none() && !self.timed_out && self.timeout.is_some_and(|timeout| ran > timeout) {
+        let is_late = self.ended.is_none() && !self.timed_out && self.timeout.is_some_and(|timeout| ran > timeout);
+        // One that ended in time, and is only looked at late, was not too slow.
+        if is_late && !self.has_ended() {
             self.timed_out = true;
             self.end_gently();
         }
@@ -276,14 +289,17 @@ struct Ready {
     end: bool,
 }
 
-/// Reads a block; at its end, or where it is broken, the pipe is closed.
-fn read(pipe: &mut Option<impl Read>, block: &mut [u8]) -> usize {
+/// Reads a block, of which so much was owed; at its end, or where it is broken, the pipe is closed.
+fn read(pipe: &mut Option<impl Read>, block: &mut [u8], owed: &mut u64) -> usize {
     let Some(open) = pipe else { return 0 };
     match open.read(block) {
-        Ok(n) if n > 0 => n,
+        Ok(n) if n > 0 => {
+            *owed = owed.saturating_sub(n as u64);
+            n
+        }
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
         Ok(_) | Err(_) => {
-            *pipe = None;
+            (*pipe, *owed) = (None, 0);
             0
         }
     }

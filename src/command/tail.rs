@@ -22,11 +22,16 @@ impl Tail {
         }
     }
 
+    /// True if more was said than is kept.
+    pub fn is_cut(&self) -> bool {
+        self.cut || self.bytes.len() > KEPT_BYTES
+    }
+
     /// The last lines, whole ones where there is a whole one; empty if nothing was said.
     pub fn text(&self) -> String {
         let from = self.bytes.len().saturating_sub(KEPT_BYTES);
         let mut kept = &self.bytes[from..];
-        let cut = self.cut || from > 0;
+        let cut = self.is_cut();
         if cut && let Some(newline) = kept.iter().position(|&byte| byte == b'\n').filter(|at| at + 1 < kept.len()) {
             kept = &kept[newline + 1..];
         }
@@ -57,5 +62,6 @@ mod tests {
         assert_eq!(short.text(), "");
         short.push(b"oh\nno\n");
         assert_eq!(short.text(), "oh\nno");
+        assert!(!short.is_cut());
     }
 }

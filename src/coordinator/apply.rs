@@ -47,7 +47,7 @@ impl Coordinator {
             Action::DropPending(attempt) => self.drop_pending(*attempt),
             Action::Retract(claim) => self.retract(claim),
             Action::PlanReduce => self.plan_reduce(snapshot),
-            Action::Finish if self.spec.ask.is_map_only() => self.finish_map_only(snapshot),
+            Action::Finish if self.spec.ask.is_of_commands() => self.finish_map_only(snapshot),
             Action::Finish => self.finish(snapshot),
             Action::Fail { error, blames, .. } => {
                 self.log.event("failed", "", error);
@@ -170,11 +170,13 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Publishes the outputs, which the tasks of the last phase made, and decides a good end.
     fn finish(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let mut sums = Vec::with_capacity(snapshot.reduces.len());
+        let makers = if self.spec.ask.is_map_only() { &snapshot.maps } else { &snapshot.reduces };
+        let mut sums = Vec::with_capacity(makers.len());
         let mut counting = Vec::new();
         let mut complete = true;
-        for (view, partition) in snapshot.reduces.iter().zip(0..) {
+        for (view, partition) in makers.iter().zip(0..) {
             let mut done = Vec::new();
             for claim in &view.done {
                 match self.result(claim)? {
@@ -206,8 +208,10 @@ impl Coordinator {
         if !complete {
             return Ok(()); // Hollow ones are retracted by the next plan.
         }
-        let maps = self.counting_maps(snapshot)?;
-        counting.extend(maps);
+        if !self.spec.ask.is_map_only() {
+            let maps = self.counting_maps(snapshot)?;
+            counting.extend(maps);
+        }
         self.decide(snapshot, Decision { outcome: Outcome::Finished, error: None, blames: Vec::new(), outputs: sums }, &counting)
     }
 

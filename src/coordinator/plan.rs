@@ -145,7 +145,7 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
             return vec![end_without_reduce(left_out, snapshot.maps.len())];
         }
     } else if maps_done && retracted.is_empty() {
-        if !snapshot.phases.reduce {
+        if !snapshot.phases.reduce && !snapshot.reduces.is_empty() {
             actions.push(Action::PlanReduce);
         } else if snapshot.reduces.iter().all(is_done) {
             actions.push(Action::Finish);

@@ -201,7 +201,8 @@ mod tests {
     use std::time::Instant;
 
     const QUIET: Duration = Duration::from_millis(200);
-    const SOON: Duration = Duration::from_secs(1);
+    /// Nobody waits for so long, but on a machine that is busy with other things.
+    const SOON: Duration = Duration::from_secs(60);
 
     fn watched() -> Option<(tempfile::TempDir, RealDisk, Watch)> {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -262,7 +263,7 @@ mod tests {
             disk.rename(from, to).expect("rename");
         }
         let begun = Instant::now();
-        while watch.heard.load(Relaxed) <= HEARD_MAX && begun.elapsed() < Duration::from_secs(30) {
+        while watch.heard.load(Relaxed) <= HEARD_MAX && begun.elapsed() < SOON {
             std::thread::yield_now();
         }
         watch.busy();
@@ -289,10 +290,8 @@ mod tests {
         assert_eq!(watch.wait(SOON), Woken::Event, "a wake before the wait counts");
         assert_eq!(watch.wait(Duration::ZERO), Woken::Timeout, "two wakes are one");
         let waker = watch.waker();
-        let begun = Instant::now();
         let other = std::thread::spawn(move || waker.wake());
-        assert_eq!(watch.wait(Duration::from_secs(60)), Woken::Event);
-        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert_eq!(watch.wait(SOON), Woken::Event);
         other.join().expect("the waking thread");
     }
 

@@ -22,14 +22,14 @@
 //! | `keys skipped` | reduce | the same of keys with their values |
 //! | `pairs in` | reduce | pairs read from the shuffle files; fewer where further passes have combined them |
 //! | `keys in` | reduce | distinct keys, each one call of the app's reduce |
-//! | `output bytes` | reduce | the output file's length |
+//! | `output bytes` | the last phase | the output file's length |
 
 mod arena;
 mod budget;
 pub mod care;
 #[cfg(test)]
 mod care_tests;
-mod counters;
+pub(crate) mod counters;
 mod draft;
 mod emitter;
 mod erased;
@@ -82,6 +82,11 @@ pub trait AnyApp: Send + Sync {
     /// What one record is.
     fn unit(&self) -> Unit;
 
+    /// False if what its maps write is the job's output.
+    fn has_reduce(&self) -> bool {
+        true
+    }
+
     /// See [`crate::app::App::least_output`].
     fn least_output(&self, input_bytes: u64) -> u64;
 
@@ -115,6 +120,10 @@ pub struct MapWork<'a> {
     pub partitions: u32,
     /// The plan's ranges of keys, where the app asks for them.
     pub ranges: Option<&'a RangeTable>,
+    /// Where what the map made goes in a job without a reduce: the output file, complete when the call returns. No shuffle file is written then.
+    pub output: Option<&'a Path>,
+    /// Where what commands write to stderr is kept, if it is.
+    pub stderr: Option<&'a Path>,
     /// How shuffle files are written.
     pub form: ShuffleForm,
     /// How much memory and how many files it may use; the readable form keeps to neither.
@@ -139,6 +148,8 @@ pub struct ReduceWork<'a> {
     pub shuffle_dir: &'a Path,
     /// The output file, complete when the call returns: written beside, flushed, renamed.
     pub output: PathBuf,
+    /// Where what commands write to stderr is kept, if it is.
+    pub stderr: Option<&'a Path>,
     /// How shuffle files are written.
     pub form: ShuffleForm,
     /// How much memory and how many files it may use; the readable form keeps to neither.

@@ -98,6 +98,11 @@ pub fn log(name: &WorkerName) -> String {
     format!("{LOG}/{name}.jsonl")
 }
 
+/// `log/map-00042.a1@node7.4121.k3f.stderr`: what the commands of an attempt complained of.
+pub fn stderr(claim: &ClaimName) -> String {
+    format!("{LOG}/{claim}.stderr")
+}
+
 /// `mr-out-00003`
 pub fn output_name(partition: u32) -> String {
     format!("mr-out-{partition:05}")
@@ -118,12 +123,12 @@ pub fn segment(worker: &WorkerName) -> String {
     format!("{OUTPUT}/{worker}.seg")
 }
 
-/// What a reduce attempt writes, of a job whose outputs go to `output`.
+/// What an attempt of the last phase writes, of a job whose outputs go to `output`.
 pub fn attempt_output(output: &str, claim: &ClaimName) -> String {
     format!("{}/{claim}", attempts_dir(output))
 }
 
-/// Where reduce attempts write, of a job whose outputs go to `output`.
+/// Where attempts of the last phase write, of a job whose outputs go to `output`.
 pub fn attempts_dir(output: &str) -> String {
     format!("{output}/{ATTEMPTS}")
 }

@@ -19,6 +19,8 @@ pub(super) const SPEC_BYTES_MAX: u64 = 64 << 20;
 
 /// The app of jobs of commands; no program's own app is run under this name.
 pub const COMMANDS_APP: &str = "each";
+/// The app of jobs whose mapper and reducer are commands; it may do without a reducer.
+pub const STREAM_APP: &str = "stream";
 /// Most reduce tasks, and so output files.
 pub const REDUCES_MAX: u32 = 100_000;
 
@@ -101,21 +103,31 @@ impl Ask {
         Duration::from_millis(self.lease_ms)
     }
 
-    /// True for a job that ends with its last map task: one of commands, each of which is all there is to its task.
+    /// True for a job that ends with its last map task: one of commands, each of which is all there is to its task, or one whose maps write the outputs.
     pub fn is_map_only(&self) -> bool {
+        self.reduces == 0
+    }
+
+    /// True for a job of commands.
+    pub fn is_of_commands(&self) -> bool {
         self.app == COMMANDS_APP
+    }
+
+    /// True for a job that was asked to have no reduce tasks.
+    fn may_have_no_reduce(&self) -> bool {
+        self.is_of_commands() || self.app == STREAM_APP && !self.options.contains_key("reducer")
     }
 
     /// After how many tasks that are past their limit the job fails; until then they are left out, and named at the end. Where none may be, `None`.
     pub fn leave_out(&self) -> Option<usize> {
         let asked = self.options.get("fail_fast").and_then(|text| text.parse().ok());
-        self.is_map_only().then(|| asked.unwrap_or(usize::MAX))
+        self.is_of_commands().then(|| asked.unwrap_or(usize::MAX))
     }
 
     /// What no command line can have asked for: numbers beyond these are nobody's wish, and would cost memory or time without end.
     fn fault(&self) -> Option<String> {
         let limits = [
-            ("reduces", u64::from(self.reduces), u64::from(!self.is_map_only()), u64::from(REDUCES_MAX)),
+            ("reduces", u64::from(self.reduces), u64::from(!self.may_have_no_reduce()), u64::from(REDUCES_MAX)),
             ("split_bytes", self.split_bytes, 1, u64::MAX),
             ("split_lines", self.split_lines.unwrap_or(1), 1, u64::MAX),
             ("lease_ms", self.lease_ms, 1, TIME_MS_MAX),

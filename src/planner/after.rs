@@ -81,9 +81,7 @@ fn stands(job: &Path) -> Result<Before> {
 
 /// Writes the job `ask` at `root`, to be planned when the jobs of `ask.after` (as typed) have finished; its inputs need not exist before.
 pub fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<()> {
-    let _ = make(apps, ask)?;
-    let mut ask = ask.clone();
-    ask.after = ask.after.iter().map(|typed| stored(Path::new(typed), root)).collect::<Result<_>>()?;
+    let mut ask = with_stored_names(root, &super::with_reduces(&*make(apps, ask)?, ask))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     match super::holds(root)? {
         super::Holds::NoJobYet => {}
@@ -102,6 +100,12 @@ pub fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<()> {
         Created::Now => Ok(()),
         Created::Before => super::check_same(root, &written, &spec.ask),
     }
+}
+
+/// The same ask, with the jobs it waits for as `job.json` names them.
+pub(super) fn with_stored_names(root: &Path, ask: &Ask) -> Result<Ask> {
+    let after = ask.after.iter().map(|typed| stored(Path::new(typed), root)).collect::<Result<_>>()?;
+    Ok(Ask { after, ..ask.clone() })
 }
 
 /// How `job.json` says where a job is that must finish first.

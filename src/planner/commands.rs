@@ -12,7 +12,7 @@ use crate::disk::{Created, Disk, create};
 use crate::each::items::{Form, Items};
 use crate::each::orders::{self, Orders};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::layout::ITEMS;
+use crate::job::layout::{ITEMS, PHASE};
 use crate::job::plan;
 use crate::job::spec::{self, Ask, FORMAT, Spec};
 
@@ -20,28 +20,40 @@ use crate::job::spec::{self, Ask, FORMAT, Spec};
 const ITEMS_BYTES_MAX: u64 = 16 << 30;
 
 /// Makes the job `ask` of these items at `root`, or opens it where the very same was asked there before.
-pub fn submit_commands(root: &Path, ask: &Ask, items: Items) -> Result<Planned> {
+pub fn submit_commands(root: &Path, ask: &Ask, items: &Items) -> Result<Planned> {
+    let (disk, spec) = write_commands(root, ask, items)?;
+    disk.refresh(PHASE).map_err(|error| Error::io("cannot open", root.join(PHASE), error))?;
+    if plan::Plan::map(&*disk, root)?.is_none() {
+        plan_items(&*disk, root, &spec, items)?;
+    }
+    let maps = maps(&*disk, root)?;
+    Ok(Planned { spec, disk, maps })
+}
+
+/// Writes the job `ask` of these items at `root`, to be planned when the jobs of `ask.after` (as typed) have finished.
+pub fn submit_commands_later(root: &Path, ask: &Ask, items: &Items) -> Result<()> {
+    write_commands(root, &super::after::with_stored_names(root, ask)?, items).map(|_| ())
+}
+
+fn write_commands(root: &Path, ask: &Ask, items: &Items) -> Result<(Arc<dyn Disk>, Spec)> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     match holds(root)? {
         Holds::NoJobYet => {}
         Holds::Job => {
-            let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
             let spec = spec::load(&*disk, root)?;
             check_same(root, &spec, ask)?;
-            return super::plan_if_needed(|_| unreachable!("a job of commands needs no app"), root, disk, spec);
+            return Ok((disk, spec));
         }
         Holds::OtherThings(name) => return Err(refuse_other_things(root, &name)),
     }
     make_dir(root)?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
-    write_items(&*disk, root, ask, &items)?;
+    write_items(&*disk, root, ask, items)?;
     let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask: ask.clone() };
     let (written, created) = spec::submit(&*disk, root, &spec)?;
     if created == Created::Before {
         check_same(root, &written, ask)?;
     }
-    plan_items(&*disk, root, &written, &items)?;
-    let maps = maps(&*disk, root)?;
-    Ok(Planned { spec: written, disk, maps })
+    Ok((disk, written))
 }
 
 fn write_items(disk: &dyn Disk, root: &Path, ask: &Ask, items: &Items) -> Result<()> {

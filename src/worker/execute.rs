@@ -50,6 +50,7 @@ impl Engine {
     fn run_map(&mut self, claim: &ClaimName, control: &Control, care: Option<&Care>) -> Result<Made, Failure> {
         let split = assign::split(&*self.disk, &self.root, claim.attempt.task.number, &mut self.plan).map_err(Failure::Disk)?;
         let ranges = assign::ranges(self.plan.as_ref());
+        let output = self.ask.is_map_only().then(|| self.root.join(layout::attempt_output(&self.ask.output, claim)));
         let work = MapWork {
             split: &split,
             base: &self.root,
@@ -57,6 +58,8 @@ impl Engine {
             name: &claim.to_string(),
             partitions: self.ask.reduces,
             ranges: ranges.as_ref(),
+            output: output.as_deref(),
+            stderr: Some(&self.root.join(layout::stderr(claim))),
             form: self.ask.shuffle,
             budget: self.budget,
             sync: self.disk.is_network(),
@@ -77,6 +80,7 @@ impl Engine {
                 inputs: &inputs,
                 shuffle_dir: &self.root.join(SHUFFLE),
                 output: self.root.join(layout::attempt_output(&self.ask.output, claim)),
+                stderr: Some(&self.root.join(layout::stderr(claim))),
                 form: self.ask.shuffle,
                 budget: self.budget,
                 context: &self.context(claim),
@@ -146,6 +150,7 @@ impl Tasks for Engine {
     fn discard(&mut self, claim: &ClaimName) {
         // Best effort: what stays is found by `clean`.
         match claim.attempt.task.phase {
+            Phase::Map if self.ask.is_map_only() => _ = self.disk.remove(&layout::attempt_output(&self.ask.output, claim)),
             Phase::Map => match self.ask.shuffle {
                 ShuffleForm::Run => _ = self.disk.remove(&layout::shuffle_run(claim)),
                 ShuffleForm::Json => (0..self.ask.reduces).for_each(|partition| {

@@ -180,6 +180,7 @@ fn reduce_all(dir: &Path, file: &FileSum, bytes: &[u8]) -> Vec<u32> {
             inputs: &[ShuffleInput { attempt: "x".to_owned(), file: file.clone() }],
             shuffle_dir: dir,
             output: dir.join("out"),
+            stderr: None,
             form: ShuffleForm::Run,
             budget: Budget::new(1 << 20),
             context: &Context { job_dir: dir.to_owned(), attempt: TaskId::reduce(*partition).attempt(1), job: JobFacts::default() },

@@ -21,7 +21,7 @@ pub use books::{BOOKS, book, word};
 /// The program under test.
 pub const FLOCKWORK: &str = env!("CARGO_BIN_EXE_flockwork");
 /// No command of these tests needs longer, also on a machine that is busy with other things.
-pub const LIMIT: Duration = Duration::from_secs(150);
+pub const LIMIT: Duration = Duration::from_secs(300);
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -215,6 +215,26 @@ impl Farm {
         changed(&self.path(".now"))
     }
 
+    /// Shuts the gate `gate` for the tasks of the example `dawdle` that were told of it.
+    pub fn shut(&self) {
+        self.write("gate/shut", "");
+    }
+
+    /// Lets them go on.
+    pub fn open_gate(&self) {
+        std::fs::remove_file(self.path("gate/shut")).expect("it was shut");
+    }
+
+    /// How often a task has come to the gate.
+    pub fn calls(&self) -> usize {
+        self.names("gate").iter().filter(|name| name.starts_with("call.")).count()
+    }
+
+    /// Waits until tasks have come to the gate so often.
+    pub fn wait_for_calls(&self, n: usize) {
+        self.wait_for(&format!("{n} tasks have come to the gate"), || (self.calls() >= n).then_some(()));
+    }
+
     /// All that helps to understand a failure.
     fn dump(&self) -> String {
         let mut text = format!("=== the farm {}\n", self.dir.path().display());
@@ -307,6 +327,14 @@ impl Program {
         let ticks = |at: usize| fields[at].parse::<f64>().expect("a number of ticks");
         // Fields 14 and 15, at 100 ticks a second on Linux.
         (ticks(11) + ticks(12)) / 100.0
+    }
+
+    /// Whether the process alone has come so far that an interrupt does not just kill it.
+    pub fn heeds_interrupts(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.group.as_raw_nonzero())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+        // A bit per signal, from 1 on; SIGINT is 2.
+        caught.is_some_and(|caught| caught & 0b10 != 0)
     }
 
     /// Sends a signal to the process alone.

@@ -122,6 +122,31 @@ fn a_segment_that_is_gone_sends_its_items_round_again() {
     assert_eq!(cat(&farm, &[]), "said a\nsaid b\n");
 }
 
+/// What a command leaves behind: a child in its group, and a daemon in a session of its own, which says nothing before it is told to `go`, and then no end of it.
+const LEAVES_A_DAEMON: &str = "sleep 3600 & echo $! > child-$1
+    setsid sh -c 'trap \"\" PIPE; echo $$ > daemon-$0; until test -e go; do sleep 0.05; done; while :; do echo late; echo x >> written-$0; sleep 0.02; done' $1 &
+    until test -s daemon-$1; do sleep 0.02; done; echo said $1";
+
+#[test]
+fn scenario_26_what_a_command_left_running_writes_later_is_in_nobodys_output_and_its_group_is_dead() {
+    let farm = Farm::new();
+    let submit = ["each", "--job", "job", "--slots", "1", "--quiet", "--", "sh", "-c", LEAVES_A_DAEMON, "sh", "{}", ":::", "a", "b"];
+    farm.ok(&submit);
+    let number = |name: &str| String::from_utf8(farm.read(name)).expect("a number").trim().to_owned();
+    for item in ["a", "b"] {
+        farm.wait_for("its child is gone", || (!is_alive(&number(&format!("child-{item}")))).then_some(()));
+        assert!(is_alive(&number(&format!("daemon-{item}"))), "nobody follows a daemon");
+    }
+    farm.write("go", "");
+    let written = |item: &str| farm.path(&format!("written-{item}")).metadata().map_or(0, |meta| meta.len());
+    farm.wait_for("both have written much", || (written("a") > 20 && written("b") > 20).then_some(()));
+    assert_eq!(cat(&farm, &[]), "said a\nsaid b\n", "nobody reads their pipes any more");
+    farm.ok(&["verify", "job"]);
+    for item in ["a", "b"] {
+        farm.start_as("kill", &["-9", &number(&format!("daemon-{item}"))]).ends_with(0);
+    }
+}
+
 #[test]
 fn a_changed_byte_is_found_by_cat_and_verify() {
     let farm = Farm::new();

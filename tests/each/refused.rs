@@ -47,7 +47,7 @@ fn other_items_or_another_command_are_another_job() {
 fn a_wrong_command_line_is_refused_and_leaves_nothing() {
     let farm = Farm::new();
     farm.write("list", "a\n");
-    let wrong: [(&[&str], &str); 20] = [
+    let wrong: [(&[&str], &str); 24] = [
         (&[], "required"),
         (&["echo", "{}"], "unexpected argument"),
         (&["--"], "required"),
@@ -68,6 +68,10 @@ fn a_wrong_command_line_is_refused_and_leaves_nothing() {
         (&["--submit", "--dry-run", "--", "echo"], "cannot be used with"),
         (&["--submit", "--joblog", "log", "--", "echo"], "cannot be used with"),
         (&["--reduces", "1", "--", "echo"], "unexpected argument"),
+        (&["--priority", "high", "--", "echo"], "--priority"),
+        (&["--after", "list", "--", "echo"], "--submit"),
+        (&["--submit", "--slots", "2", "--", "echo"], "cannot be used with"),
+        (&["--submit", "--json", "--", "echo"], "cannot be used with"),
     ];
     for (args, part) in wrong {
         farm.run(&[&["each", "--job", "job"], args].concat()).fails_saying(2, &[part]);

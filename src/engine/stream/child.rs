@@ -190,6 +190,9 @@ fn words_of(name: &str, ended: &Ended, report: &Report, timeout: Option<Duration
     }
     match report.tail() {
         tail if tail.is_empty() => text + "; it wrote nothing to stderr",
-        tail => text + "; the end of its stderr:\n" + &tail,
+        tail => match report.more() {
+            Some(file) => format!("{text}; the end of its stderr, of which more is in {}:\n{tail}", file.display()),
+            None => text + "; the end of its stderr:\n" + &tail,
+        },
     }
 }

@@ -33,8 +33,8 @@ enum Stop {
 }
 
 impl<'a> Combining<'a> {
-    pub(super) fn new(stream: &'a Stream, words: &'a Words, work: &'a MapWork<'a>) -> Combining<'a> {
-        Combining { stream, words, work, arena: Arena::default(), report: Report::default(), pairs_in: 0, pairs_out: 0 }
+    pub(super) fn new(stream: &'a Stream, words: &'a Words, work: &'a MapWork<'a>, report: Report) -> Combining<'a> {
+        Combining { stream, words, work, arena: Arena::default(), report, pairs_in: 0, pairs_out: 0 }
     }
 
     /// Takes a pair; combines when the memory is used up.

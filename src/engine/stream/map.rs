@@ -2,9 +2,10 @@
 
 use super::child::{Child, Lines, Role, Take};
 use super::combine::{Combining, Onward};
+use super::complaints::Complaints;
 use super::places::Place;
 use super::report::Report;
-use super::{Pairs, Stream, line_bytes_max};
+use super::{Pairs, Stream, line_bytes_max, map_only};
 use crate::app::{Context, Emit, Unit};
 use crate::control::Control;
 use crate::data::{Counters, Failure, Made, Piece, ShuffleForm, Split};
@@ -14,6 +15,9 @@ use crate::engine::{Budget, MapWork, counters, map};
 
 /// Runs one map attempt.
 pub(super) fn run(stream: &Stream, work: &MapWork<'_>) -> Result<Made, Failure> {
+    if let Some(target) = work.output {
+        return map_only::run(stream, work, target);
+    }
     // What waits for the combiner, and what comes from it, share the memory.
     let memory = if stream.combiner.is_some() { work.budget.memory / 2 } else { work.budget.memory };
     let work = &MapWork { budget: Budget { memory, ..work.budget }, ..*work };
@@ -50,8 +54,9 @@ fn made(files: Vec<crate::data::FileSum>, mut counters: Counters, bytes: u64, ta
 
 /// Calls `emit` with every pair that the mapper, or the combiner after it, makes of the split.
 fn emit_all(stream: &Stream, work: &MapWork<'_>, emit: Onward<'_>) -> Result<(Tally, Report), Failure> {
-    let (mut report, mut tally) = (Report::default(), Tally::default());
-    let mut combining = stream.combiner.as_ref().map(|words| Combining::new(stream, words, work));
+    let complaints = Complaints::at(work.stderr);
+    let (mut report, mut tally) = (Report::new(complaints.clone()), Tally::default());
+    let mut combining = stream.combiner.as_ref().map(|words| Combining::new(stream, words, work, Report::new(complaints)));
     let mut reader = map::reader(Unit::Blocks, work);
     let max = line_bytes_max(work.budget.memory);
     for piece in &work.split.pieces {

@@ -5,13 +5,15 @@
 //! for each file of a split; the reducer reads `key TAB value` for each pair of its partition, keys in the order of their bytes, and what it writes is the output byte for byte. The combiner reads
 //! the same of what memory held, and its lines take the place of what it read. A command that does not end with status 0 fails the attempt, with the end of its stderr as the reason.
 //!
-//! Reading order: this file, `child` (one command), `report` (its stderr), `places` (its environment), `map`, `combine`, `reduce`, `sequential`.
+//! Reading order: this file, `child` (one command), `report` and `complaints` (its stderr), `places` (its environment), `map`, `map_only`, `combine`, `reduce`, `sequential`.
 //!
 //! Limits: a line of a command has at most the memory of a slot, and at least 16 MiB. `combine` takes half of the slot's memory.
 
 mod child;
 mod combine;
+mod complaints;
 mod map;
+mod map_only;
 mod places;
 mod reduce;
 mod report;
@@ -33,6 +35,9 @@ use crate::units::parse_time;
 /// The app's name: every program knows it beside its own.
 pub const NAME: &str = "stream";
 
+/// The option of a job whose maps write the outputs.
+pub const NO_REDUCE: &str = "no-reduce";
+
 /// The app as the registry sees it.
 pub static ENTRY: AppEntry = AppEntry {
     name: NAME,
@@ -41,6 +46,7 @@ pub static ENTRY: AppEntry = AppEntry {
         OptionDoc { key: Cow::Borrowed("mapper"), about: Cow::Borrowed("the mapper's command line") },
         OptionDoc { key: Cow::Borrowed("combiner"), about: Cow::Borrowed("the combiner's command line; none unless given") },
         OptionDoc { key: Cow::Borrowed("reducer"), about: Cow::Borrowed("the reducer's command line") },
+        OptionDoc { key: Cow::Borrowed(NO_REDUCE), about: Cow::Borrowed("true: no reducer, what the mappers write are the outputs") },
         OptionDoc {
             key: Cow::Borrowed("timeout"),
             about: Cow::Borrowed("a command that runs for longer is ended, and its attempt has failed"),
@@ -53,7 +59,8 @@ pub static ENTRY: AppEntry = AppEntry {
 struct Stream {
     mapper: Words,
     combiner: Option<Words>,
-    reducer: Words,
+    /// None where what the mappers write are the outputs.
+    reducer: Option<Words>,
     timeout: Option<Duration>,
 }
 
@@ -78,18 +85,24 @@ impl Stream {
         if timeout == Some(Duration::ZERO) {
             return Err("the option `timeout`: no command ends in no time".to_owned());
         }
-        Ok(Stream {
-            mapper: Words::of(options, "mapper")?.ok_or_else(|| missing("mapper"))?,
-            combiner: Words::of(options, "combiner")?,
-            reducer: Words::of(options, "reducer")?.ok_or_else(|| missing("reducer"))?,
-            timeout,
-        })
+        let mapper = Words::of(options, "mapper")?.ok_or_else(|| missing("mapper"))?;
+        let (combiner, reducer) = (Words::of(options, "combiner")?, Words::of(options, "reducer")?);
+        match (options.get(NO_REDUCE), &reducer, &combiner) {
+            (None, Some(_), _) | (Some("true"), None, None) => Ok(Stream { mapper, combiner, reducer, timeout }),
+            (None, None, _) => Err(format!("{}, or -o {NO_REDUCE}=true where what the mappers write are the outputs", missing("reducer"))),
+            (Some("true"), _, _) => Err(format!("where there is no reduce (`{NO_REDUCE}`) there is no reducer and no combiner")),
+            (Some(other), _, _) => Err(format!("the option `{NO_REDUCE}` is true or not there, not `{other}`")),
+        }
     }
 }
 
 impl AnyApp for Stream {
     fn unit(&self) -> Unit {
         Unit::Blocks
+    }
+
+    fn has_reduce(&self) -> bool {
+        self.reducer.is_some()
     }
 
     fn least_output(&self, _input_bytes: u64) -> u64 {

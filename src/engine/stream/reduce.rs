@@ -3,11 +3,13 @@
 //! Contract: as of any reduce (see `engine/reduce.rs`): a damaged input never reaches the output, and what a command says is believed only where all inputs verify. What it does
 //! not read is not read here either.
 
-use super::Stream;
-use super::child::{Child, Role, Take};
+use super::child::{Child, Role};
+use super::complaints::Complaints;
+use super::map_only::Written;
 use super::places::Place;
 use super::report::Report;
-use crate::app::{Sink, ValueSource};
+use super::{Stream, Words};
+use crate::app::ValueSource;
 use crate::control::Cancelled;
 use crate::data::{Failure, Made, ShuffleForm};
 use crate::engine::output::OutputFile;
@@ -17,28 +19,19 @@ use crate::engine::{ReduceWork, counters};
 
 /// Runs one reduce attempt.
 pub(super) fn run(stream: &Stream, work: &ReduceWork<'_>) -> Result<Made, Failure> {
+    let reducer = stream.reducer.as_ref().ok_or_else(|| Failure::App("the job has no reducer".to_owned()))?;
     match work.form {
-        ShuffleForm::Run => merged(stream, work).or_else(|stop| Err(failure_of(work, stop)?)),
-        ShuffleForm::Json => gathered(stream, work),
+        ShuffleForm::Run => merged(stream, reducer, work).or_else(|stop| Err(failure_of(work, stop)?)),
+        ShuffleForm::Json => gathered(stream, reducer, work),
     }
 }
 
-/// The output as the reducer's stdout sees it.
-struct Written<'a>(&'a OutputFile);
-
-impl Take for Written<'_> {
-    fn block(&mut self, block: &[u8]) -> Result<(), Failure> {
-        self.0.sink().take(block);
-        self.0.check()
-    }
-}
-
-fn merged(stream: &Stream, work: &ReduceWork<'_>) -> Result<Made, Stop> {
+fn merged(stream: &Stream, reducer: &Words, work: &ReduceWork<'_>) -> Result<Made, Stop> {
     let mut inputs = Inputs::open(&super::Pairs, work)?;
     let file = OutputFile::create(&work.output)?;
-    let (mut out, mut report) = (Written(&file), Report::default());
+    let (mut out, mut report) = (Written(&file), Report::new(Complaints::at(work.stderr)));
     let place = Place { context: work.context, piece: None };
-    let mut child = Child::start(stream, (Role::Reducer, &stream.reducer), &place, work.control, &mut out, &mut report)?;
+    let mut child = Child::start(stream, (Role::Reducer, reducer), &place, work.control, &mut out, &mut report)?;
     let (mut n_pairs, mut n_keys, mut key, mut takes_more) = (0, 0, Vec::new(), true);
     while takes_more && inputs.next_key(&mut key) {
         work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
@@ -58,12 +51,12 @@ fn merged(stream: &Stream, work: &ReduceWork<'_>) -> Result<Made, Stop> {
     Ok(made)
 }
 
-fn gathered(stream: &Stream, work: &ReduceWork<'_>) -> Result<Made, Failure> {
+fn gathered(stream: &Stream, reducer: &Words, work: &ReduceWork<'_>) -> Result<Made, Failure> {
     let mut groups = gather(work)?;
     let file = OutputFile::create(&work.output)?;
-    let (mut out, mut report) = (Written(&file), Report::default());
+    let (mut out, mut report) = (Written(&file), Report::new(Complaints::at(work.stderr)));
     let place = Place { context: work.context, piece: None };
-    let mut child = Child::start(stream, (Role::Reducer, &stream.reducer), &place, work.control, &mut out, &mut report)?;
+    let mut child = Child::start(stream, (Role::Reducer, reducer), &place, work.control, &mut out, &mut report)?;
     let (mut n_pairs, mut n_keys, mut takes_more) = (0, 0, true);
     groups.for_each(work.control, |key, group| {
         n_keys += u64::from(takes_more);

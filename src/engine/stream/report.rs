@@ -1,5 +1,8 @@
-//! What a command says on stderr: `reporter:counter:GROUP,NAME,N`, `reporter:status:TEXT`, and everything else, of which the end is kept.
+//! What a command says on stderr: `reporter:counter:GROUP,NAME,N`, `reporter:status:TEXT`, and everything else, of which the end is kept for an error, and more in a file.
 
+use std::path::PathBuf;
+
+use super::complaints::Complaints;
 use crate::command::Tail;
 use crate::data::{Counters, Failure};
 
@@ -14,6 +17,7 @@ pub(super) struct Report {
     counters: Counters,
     status: Option<String>,
     tail: Tail,
+    complaints: Complaints,
     /// A line whose end has not come yet.
     rest: Vec<u8>,
     /// The line at hand is too long to be a report.
@@ -22,6 +26,11 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Of an attempt whose stderr is kept there.
+    pub(super) fn new(complaints: Complaints) -> Report {
+        Report { complaints, ..Report::default() }
+    }
+
     /// Another command begins.
     pub(super) fn begin(&mut self) {
         (self.tail, self.status, self.is_long) = (Tail::default(), None, false);
@@ -32,7 +41,7 @@ impl Report {
     pub(super) fn push(&mut self, block: &[u8]) {
         for part in block.split_inclusive(|&byte| byte == b'\n') {
             if self.is_long {
-                self.tail.push(part);
+                self.keep(part);
             } else {
                 self.rest.extend_from_slice(part);
             }
@@ -40,18 +49,24 @@ impl Report {
                 self.end();
                 self.is_long = false;
             } else if self.rest.len() > LINE_BYTES_MAX {
-                self.tail.push(&self.rest);
-                self.rest.clear();
+                let rest = std::mem::take(&mut self.rest);
+                self.keep(&rest);
                 self.is_long = true;
             }
         }
+        self.complaints.flush();
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.tail.push(bytes);
+        self.complaints.add(bytes);
     }
 
     /// The line at hand has ended.
     pub(super) fn end(&mut self) {
         let line = std::mem::take(&mut self.rest);
         if !self.takes(String::from_utf8_lossy(&line).trim_end()) {
-            self.tail.push(&line);
+            self.keep(&line);
         }
     }
 
@@ -78,6 +93,11 @@ impl Report {
     /// The end of the rest.
     pub(super) fn tail(&self) -> String {
         self.tail.text()
+    }
+
+    /// The file that has more of it, where there is more.
+    pub(super) fn more(&self) -> Option<PathBuf> {
+        self.complaints.path().filter(|_| self.tail.is_cut())
     }
 
     /// Adds `n` to a counter.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::child::{Child, Lines, Role, Take};
 use super::map::map_piece;
+use super::map_only::WholeLines;
 use super::places::Place;
 use super::report::Report;
 use super::{Stream, line_bytes_max};
@@ -26,7 +27,7 @@ struct Printed<'a> {
     bytes: u64,
 }
 
-impl Take for Printed<'_> {
+impl Take for &mut Printed<'_> {
     fn block(&mut self, block: &[u8]) -> Result<(), Failure> {
         self.bytes += block.len() as u64;
         self.out.write_all(block).map_err(unwritable)
@@ -36,29 +37,32 @@ impl Take for Printed<'_> {
 /// Runs the commands over `files`, and writes what the reducers write, one partition after the other.
 pub(super) fn run(stream: &Stream, files: &[Split], partitions: u32, out: &mut dyn Write) -> Result<Counters, Failure> {
     let cwd = std::env::current_dir().unwrap_or_default();
-    let job = JobFacts { id: "sequential".to_owned(), cwd: cwd.clone(), reduces: partitions };
+    let job = JobFacts { id: "sequential".to_owned(), cwd: cwd.clone(), reduces: if stream.reducer.is_some() { partitions } else { 0 } };
     let context = |attempt: AttemptId| Context { job_dir: cwd.clone(), attempt, job: job.clone() };
     let (control, mut report, mut counters) = (Control::default(), Report::default(), Counters::new());
+    let mut printed = Printed { out, bytes: 0 };
     let mut keys = vec![Keys::new(); partitions.max(1) as usize];
     let mut reader = Reader::new(Path::new("/"), Unit::Blocks, &control);
     for (piece, number) in files.iter().flat_map(|file| &file.pieces).zip(0..) {
-        let mut lines = Lines::new(line_bytes_max(usize::MAX), |key: &[u8], value: &[u8]| {
+        let mut pairs = Lines::new(line_bytes_max(usize::MAX), |key: &[u8], value: &[u8]| {
             let partition = by_hash(key, partitions.max(1)) as usize;
             keys[partition].entry(key.to_vec()).or_default().push(value.to_vec());
             Ok(())
         });
+        let mut lines = WholeLines::new(&mut printed);
+        let take: &mut dyn Take = if stream.reducer.is_some() { &mut pairs } else { &mut lines };
         let context = context(TaskId::map(number).attempt(1));
         // A job makes no map task of nothing.
         if piece.len > 0 {
-            let tally = map_piece(stream, piece, &mut reader, (&context, &control), &mut lines, &mut report)?;
+            let tally = map_piece(stream, piece, &mut reader, (&context, &control), take, &mut report)?;
             counters::add_read(&mut counters, tally);
         }
     }
-    let mut printed = Printed { out, bytes: 0 };
-    for (keys, number) in keys.into_iter().zip(0..) {
+    let reducer = stream.reducer.as_ref();
+    for ((keys, number), reducer) in keys.into_iter().zip(0..).zip(reducer.into_iter().cycle()) {
         let context = context(TaskId::reduce(number).attempt(1));
-        let place = Place { context: &context, piece: None };
-        let mut child = Child::start(stream, (Role::Reducer, &stream.reducer), &place, &control, &mut printed, &mut report)?;
+        let (place, mut out) = (Place { context: &context, piece: None }, &mut printed);
+        let mut child = Child::start(stream, (Role::Reducer, reducer), &place, &control, &mut out, &mut report)?;
         for (key, values) in keys {
             counters::add(&mut counters, counters::KEYS_IN, 1);
             counters::add_all(&mut counters, &[(counters::PAIRS_OUT, values.len() as u64), (counters::PAIRS_IN, values.len() as u64)]);

@@ -9,6 +9,7 @@ use crate::eyes::{is_segment_name, is_shuffle_name, output_number};
 use crate::ids::{ClaimName, TaskId};
 use crate::job::end::OutputSum;
 use crate::job::layout::{self, OUTPUT, PHASE_CLEANED, PHASE_END, SHUFFLE, State};
+use crate::job::snapshot::TaskView;
 
 impl Inspection<'_> {
     /// The shuffle files of the map attempts that count.
@@ -16,6 +17,9 @@ impl Inspection<'_> {
         if self.snapshot.phases.cleaned {
             self.report.note(PHASE_CLEANED, "shuffle data and output attempts were removed by `flockwork clean`; they are not checked");
             return;
+        }
+        if self.spec.ask.is_map_only() {
+            return; // What its maps made are the outputs.
         }
         for claim in self.counting.clone() {
             let Some(made) = self.made.get(&claim) else { continue };
@@ -52,8 +56,8 @@ impl Inspection<'_> {
     pub(super) fn check_outputs(&mut self) -> io::Result<()> {
         match self.finished().map(|end| end.outputs.clone()) {
             Some(outputs) => {
-                if outputs.len() != self.snapshot.reduces.len() {
-                    let what = format!("names {} outputs, and the job has {}", outputs.len(), self.snapshot.reduces.len());
+                if outputs.len() != self.makers().len() {
+                    let what = format!("names {} outputs, and the job has {}", outputs.len(), self.makers().len());
                     self.report.fault(PHASE_END, what);
                 }
                 for (partition, output) in (0..).zip(&outputs) {
@@ -66,12 +70,22 @@ impl Inspection<'_> {
         self.check_output_names()
     }
 
+    /// The tasks of the last phase, which make the outputs; of commands, none does.
+    fn makers(&self) -> &[TaskView] {
+        let ask = &self.spec.ask;
+        if ask.is_map_only() && !ask.is_of_commands() { &self.snapshot.maps } else { &self.snapshot.reduces }
+    }
+
+    fn maker(&self, partition: u32) -> TaskId {
+        if self.spec.ask.is_map_only() { TaskId::map(partition) } else { TaskId::reduce(partition) }
+    }
+
     fn check_output(&mut self, partition: u32, output: &OutputSum) {
-        let claim = output.attempt.parse::<ClaimName>().ok().filter(|claim| claim.attempt.task == TaskId::reduce(partition));
+        let claim = output.attempt.parse::<ClaimName>().ok().filter(|claim| claim.attempt.task == self.maker(partition));
         let Some(claim) = claim.filter(|_| output.file == layout::output_name(partition)) else {
             return self.report.fault(PHASE_END, format!("names {} of {} as output {partition}", output.file, output.attempt));
         };
-        let done = self.snapshot.reduces.get(partition as usize).is_some_and(|view| view.done.contains(&claim));
+        let done = self.makers().get(partition as usize).is_some_and(|view| view.done.contains(&claim));
         match self.made.get(&claim).and_then(|made| made.files.first()) {
             Some(file) if (file.len, file.crc32) == (output.len, output.crc32) => {}
             Some(_) => self.report.fault(layout::held(State::Done, &claim), "says another length or checksum than phase/end does"),
@@ -92,7 +106,7 @@ impl Inspection<'_> {
 
     /// Before a good end, the first good attempt of every reduce task will count.
     fn check_attempts(&mut self) {
-        let views = self.snapshot.reduces.iter();
+        let views = self.makers().iter();
         let first: Vec<_> = views.filter_map(|view| view.done.iter().find(|claim| self.made.contains_key(claim)).cloned()).collect();
         for claim in first {
             if let Some(file) = self.made.get(&claim).and_then(|made| made.files.first().cloned()) {
@@ -128,7 +142,7 @@ impl Inspection<'_> {
         }
         // Published just before an end that is not decided yet, or was a bad one.
         let inode = self.inode(path);
-        let done = self.snapshot.reduces.get(partition as usize).map_or(&[][..], |view| &view.done);
+        let done = self.makers().get(partition as usize).map_or(&[][..], |view| &view.done);
         let ours = done.iter().any(|claim| self.inode(&layout::attempt_output(&self.spec.ask.output, claim)) == inode);
         if !ours && !self.is_ended_meanwhile() {
             self.report.fault(path, "bears an output's name, and no attempt in done/ made it");
@@ -143,8 +157,10 @@ impl Inspection<'_> {
     pub(super) fn check_counters(&mut self) {
         // Which replacement was counted is not written down.
         let Some(end) = self.finished().filter(|_| self.replaced.is_empty()) else { return };
-        let reduces = end.outputs.iter().filter_map(|output| output.attempt.parse::<ClaimName>().ok());
-        let claims: Vec<ClaimName> = self.counting.iter().cloned().chain(reduces).collect();
+        let makers = end.outputs.iter().filter_map(|output| output.attempt.parse::<ClaimName>().ok());
+        // Where the maps made the outputs, they are told already.
+        let maps = self.counting.iter().filter(|_| !self.spec.ask.is_map_only()).cloned();
+        let claims: Vec<ClaimName> = maps.chain(makers).collect();
         let mut sums = Counters::new();
         for claim in &claims {
             let Some(made) = self.made.get(claim) else { return };
