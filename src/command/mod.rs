@@ -21,12 +21,14 @@ use crate::data::Failure;
 use crate::error::{Error, ErrorKind, Result};
 
 pub mod leash;
+mod programs;
 mod running;
 mod tail;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use programs::Programs;
 pub use running::Running;
 pub use tail::Tail;
 pub use words::split_words;
@@ -41,6 +43,8 @@ pub const GRACE: Duration = Duration::from_secs(1);
 pub struct Order<'a> {
     /// The program and its arguments; at least one.
     pub words: &'a [OsString],
+    /// Where the program lies, if that is known; it is still told its name as in `words`.
+    pub program: Option<&'a Path>,
     /// Where it runs; here if that is not there.
     pub dir: Option<&'a Path>,
     /// Beside this process's own environment. Without `PATH`, which would make starting slow.
@@ -117,13 +121,11 @@ impl Ended {
 
 /// Where a program called `name` lies: as it stands with a slash in it; else in `dir` if it can be run there; else as `PATH` will tell.
 pub fn find_program(name: &OsString, dir: &Path) -> OsString {
-    use std::os::unix::fs::PermissionsExt;
     if Path::new(name).components().count() > 1 || name.is_empty() {
         return name.clone();
     }
     let here: PathBuf = dir.join(name);
-    let runs = std::fs::metadata(&here).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
-    if runs { here.into_os_string() } else { name.clone() }
+    if programs::can_run(&here) { here.into_os_string() } else { name.clone() }
 }
 
 fn cannot_start(order: &Order<'_>, cause: std::io::Error) -> Error {

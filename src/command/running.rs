@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,11 @@ use crate::error::{Error, Result};
 const TICK: Duration = Duration::from_millis(50);
 /// The same on a kernel that cannot tell a child's end by `poll`.
 const BLIND_TICK: Duration = Duration::from_millis(5);
-/// Read at once.
+/// Read at once, to begin with: most commands say little.
+const FIRST_BLOCK_BYTES: usize = 4 << 10;
+/// Read at once of a command that says more.
 const BLOCK_BYTES: usize = 64 << 10;
-/// Asked for as the size of a served pipe: each side then works for longer before it waits for the other.
+/// Asked for as the size of a pipe that much goes through: each side then works for longer before it waits for the other.
 const PIPE_BYTES: usize = 256 << 10;
 
 /// A command that was started. Dropping it kills its group.
@@ -36,7 +39,7 @@ pub struct Running {
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
-    block: Box<[u8]>,
+    block: Vec<u8>,
     started: Instant,
     /// Times in which it was held.
     held: Duration,
@@ -57,8 +60,8 @@ impl Running {
         let [program, arguments @ ..] = order.words else {
             return Err(cannot_start(order, ErrorKind::InvalidInput.into()));
         };
-        let mut command = Command::new(program);
-        command.args(arguments).process_group(0).envs(order.env.iter().map(|(name, value)| (name, value)));
+        let mut command = Command::new(order.program.map_or(program.as_os_str(), Path::as_os_str));
+        command.arg0(program).args(arguments).process_group(0).envs(order.env.iter().map(|(name, value)| (name, value)));
         command.stdin(streams.stdin).stdout(streams.stdout).stderr(streams.stderr);
         if let Some(dir) = order.dir.filter(|dir| dir.is_dir()) {
             command.current_dir(dir);
@@ -70,7 +73,6 @@ impl Running {
         let mut child = command.spawn().map_err(|cause| cannot_start(order, cause))?;
         let group = Pid::from_child(&child);
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let served = stdout.is_some() || stderr.is_some();
         let mut running = Running {
             child,
             group,
@@ -78,7 +80,7 @@ impl Running {
             stdin,
             stdout,
             stderr,
-            block: if served { vec![0; BLOCK_BYTES].into_boxed_slice() } else { Box::default() },
+            block: vec![0; FIRST_BLOCK_BYTES],
             started,
             held: Duration::ZERO,
             timeout: order.timeout,
@@ -101,15 +103,19 @@ impl Running {
 
     fn make_pipes_ready(&self) -> rustix::io::Result<()> {
         let pipes = [self.stdin.as_ref().map(AsFd::as_fd), self.stdout.as_ref().map(AsFd::as_fd), self.stderr.as_ref().map(AsFd::as_fd)];
-        for (n, pipe) in pipes.into_iter().enumerate() {
-            let Some(pipe) = pipe else { continue };
+        for pipe in pipes.into_iter().flatten() {
             rustix::io::ioctl_fionbio(pipe, true)?;
-            if n < 2 {
-                // A user's share of large pipes may be used up: then they stay small.
-                let _ = fcntl_setpipe_size(pipe, PIPE_BYTES);
-            }
         }
+        // A user's share of large pipes may be used up: then they stay small.
+        let _ = self.stdin.as_ref().map(|pipe| fcntl_setpipe_size(pipe, PIPE_BYTES));
         Ok(())
+    }
+
+    /// It says more than a first block holds.
+    #[cold]
+    fn expect_much(&mut self) {
+        self.block.resize(BLOCK_BYTES, 0);
+        let _ = self.stdout.as_ref().map(|pipe| fcntl_setpipe_size(pipe, PIPE_BYTES));
     }
 
     /// Hands `bytes` to the command, and what it says meanwhile to `ears`. False when it takes no more: it closed its stdin, has ended, or ran out of time; that is
@@ -158,6 +164,9 @@ impl Running {
         if ready.out {
             let n = read(&mut self.stdout, &mut self.block, &mut self.owed[0]);
             ears.out(&self.block[..n])?;
+            if n == FIRST_BLOCK_BYTES && n == self.block.len() {
+                self.expect_much();
+            }
         }
         if ready.stdin {
             self.write(bytes);

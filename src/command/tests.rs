@@ -28,7 +28,7 @@ fn words(script: &str) -> [OsString; 3] {
 }
 
 fn order(words: &[OsString]) -> Order<'_> {
-    Order { words, dir: None, env: &[], timeout: None }
+    Order { words, program: None, dir: None, env: &[], timeout: None }
 }
 
 /// Runs a shell script over `input`.

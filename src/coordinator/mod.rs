@@ -55,6 +55,12 @@ const REST_WHILE_FILLED: u32 = 9;
 const REST_WHILE_FILLED_MIN: Duration = Duration::from_millis(40);
 /// See [`REST_WHILE_FILLED_MIN`].
 const REST_WHILE_FILLED_MAX: Duration = Duration::from_secs(1);
+/// While so many tasks wait that no worker can be idle soon, so many times as long,
+const PLENTY: usize = 1024;
+/// see [`PLENTY`],
+const REST_WHILE_PLENTY: u32 = 24;
+/// but no longer than this.
+const REST_WHILE_PLENTY_MAX: Duration = Duration::from_millis(250);
 /// Done records read after one look.
 const READ_AHEAD: usize = 4096;
 
@@ -220,8 +226,12 @@ impl Coordinator {
 
     /// The rest after a round that took so long. It costs as much as the job has tasks, and every commit is an event: looking would be all that is done. While enough
     /// tasks wait to be claimed, thousands a second may end, and none of them need be seen at once.
-    fn rest(&self, tick: &Tick) -> Duration {
-        match Window::of(&tick.snapshot, self.window).is_filled(&tick.snapshot) {
+    pub fn rest(&self, tick: &Tick) -> Duration {
+        let is_filled = Window::of(&tick.snapshot, self.window).is_filled(&tick.snapshot);
+        if !is_filled && window::waiting(&tick.snapshot) >= PLENTY {
+            return (tick.looked * REST_WHILE_PLENTY).min(REST_WHILE_PLENTY_MAX);
+        }
+        match is_filled {
             true => (tick.looked * REST_WHILE_FILLED).clamp(REST_WHILE_FILLED_MIN, REST_WHILE_FILLED_MAX),
             false => (tick.looked * REST_PER_ROUND).min(REST_MAX),
         }

@@ -52,7 +52,8 @@ impl Window {
     }
 }
 
-fn waiting(snapshot: &Snapshot) -> usize {
+/// How many tasks wait to be claimed.
+pub(super) fn waiting(snapshot: &Snapshot) -> usize {
     snapshot.tasks().map(|(_, view)| view.pending.len()).sum()
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::scratch::Scratch;
 use super::{Tasks, assign};
-use crate::command::{Ears, Ended, Order, Running, Streams};
+use crate::command::{Ears, Ended, Order, Programs, Running, Streams};
 use crate::control::Control;
 use crate::data::{Failure, Made, Ran, Split};
 use crate::disk::{Disk, real};
@@ -50,6 +50,7 @@ pub struct Commands {
     items: Option<File>,
     segment: Writer,
     scratch: Scratch,
+    programs: Programs,
 }
 
 impl Commands {
@@ -64,7 +65,8 @@ impl Commands {
         let job = std::path::absolute(&root).map_err(|error| Error::io("cannot resolve", &root, error))?.into_os_string();
         let segment = Writer::new(root.join(layout::segment(name)));
         let template = orders.template();
-        Ok(Commands { disk, root, job, dir, template, orders, plan: None, items: None, segment, scratch: Scratch::new(name) })
+        let (scratch, programs) = (Scratch::new(name), Programs::default());
+        Ok(Commands { disk, root, job, dir, template, orders, plan: None, items: None, segment, scratch, programs })
     }
 
     /// The item of map task `task`.
@@ -96,7 +98,8 @@ impl Commands {
             ("FLOCKWORK_ATTEMPT".into(), attempt.number.to_string().into()),
             ("FLOCKWORK_SCRATCH".into(), scratch.into()),
         ];
-        let order = Order { words, dir: Some(&self.dir), env: &env, timeout: self.orders.timeout };
+        let program = self.programs.place(&words[0]);
+        let order = Order { words, program, dir: Some(&self.dir), env: &env, timeout: self.orders.timeout };
         let start_ms = now_ms();
         let mut catch =
             Catch { segment: &mut self.segment, out: Vec::new(), err: Vec::new(), ran: Ran { start_ms, ..Ran::default() }, refused: None };

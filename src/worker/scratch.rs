@@ -6,10 +6,14 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::here;
 use crate::ids::WorkerName;
+
+/// No file system's clock ticks more slowly (a server's may have whole seconds).
+const TICK_MAX: Duration = Duration::from_secs(3);
 
 /// Names begin with this, and go on with a worker's.
 const PREFIX: &str = "flockwork-scratch-";
@@ -17,8 +21,10 @@ const PREFIX: &str = "flockwork-scratch-";
 /// The folder of one worker.
 pub(super) struct Scratch {
     path: PathBuf,
-    /// When it was last changed, if it is there.
-    made: Option<(i64, i64)>,
+    /// When it was last changed, if it is there, and when it was made by this process's clock.
+    made: Option<((i64, i64), Instant)>,
+    /// It was made so long before the command began that whatever that changed has another stamp.
+    is_settled: bool,
 }
 
 impl Scratch {
@@ -28,7 +34,7 @@ impl Scratch {
         sweep(&dir, name);
         // A command may run in another folder than this process.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
-        Scratch { path: dir.join(format!("{PREFIX}{name}")), made: None }
+        Scratch { path: dir.join(format!("{PREFIX}{name}")), made: None, is_settled: false }
     }
 
     /// The folder, empty.
@@ -36,17 +42,18 @@ impl Scratch {
         let fail = |error| Error::io("cannot create a folder for temporary files:", &self.path, error);
         if self.made.is_none() {
             DirBuilder::new().mode(0o700).create(&self.path).map_err(fail)?;
-            self.made = Some(changed(&self.path).map_err(fail)?);
+            self.made = Some((changed(&self.path).map_err(fail)?, Instant::now()));
         }
+        self.is_settled = self.made.is_some_and(|(_, at)| at.elapsed() > TICK_MAX);
         Ok(&self.path)
     }
 
     /// Removes the folder, unless it is as it was made.
     pub(super) fn clear(&mut self) {
-        let is_as_made = changed(&self.path).is_ok_and(|at| self.made == Some(at));
-        // A clock's tick may be longer than a command.
+        let is_as_made = changed(&self.path).is_ok_and(|at| self.made.is_some_and(|(made, _)| made == at));
+        // A clock's tick may be longer than the time since it was made.
         let is_empty = || std::fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none());
-        if !(is_as_made && is_empty()) {
+        if !(is_as_made && (self.is_settled || is_empty())) {
             self.remove();
         }
     }

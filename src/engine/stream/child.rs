@@ -132,7 +132,7 @@ impl<'a> Child<'a> {
         let mut found = words.words.clone();
         found[0] = find_program(&found[0], dir);
         let environment = place.environment();
-        let order = Order { words: &found, dir: Some(dir), env: &environment, timeout: stream.timeout };
+        let order = Order { words: &found, program: None, dir: Some(dir), env: &environment, timeout: stream.timeout };
         let name = format!("the {} `{}`", role.name(), words.typed);
         let running = Running::start(&order, Streams::piped()).map_err(|error| Failure::App(format!("{name}: {error}")))?;
         report.begin();

@@ -1,7 +1,8 @@
 //! A thousand workers by simulation: the real coordinator and the real workers on the simulated disk, in virtual time, every call at its price over NFS.
 //!
 //! What it cannot show: one server with one queue and one speed; tasks that do nothing, so that only the protocol is seen; heartbeats, which tasks of no
-//! length do not need. `cargo test --release --test tests scale -- --ignored --nocapture` prints the table of docs/benchmarks.md; the gate runs a small one.
+//! length do not need. `cargo test --release --test tests scale -- --ignored --nocapture` prints the table of docs/scale.md, and with
+//! `FLOCKWORK_SCALE_WORKERS="10 100"` and `FLOCKWORK_SCALE_TASKS=10000` a part of it; the gate runs a small one.
 
 mod clockwork;
 mod toll;
@@ -30,8 +31,6 @@ use toll::Priced;
 /// As `worker/slot.rs` and `coordinator/serve.rs` wait.
 const WORKER_WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(1340)];
 const BOSS_WAITS: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
-const REST_PER_ROUND: u32 = 3;
-const REST_MAX: Duration = Duration::from_millis(500);
 
 /// What a job came to.
 #[derive(Debug, Default, Clone)]
@@ -123,16 +122,16 @@ impl Play {
                 looked = Some(begun);
             }
             let tick = coordinator.tick(&leases.watched()).expect("a healthy disk");
-            let now = self.disk.now();
             if tick.ended {
-                self.seen.lock().expect("nobody panicked").whole = now;
+                self.seen.lock().expect("nobody panicked").whole = self.disk.now();
                 return;
             }
-            let rest = ((now - begun) * REST_PER_ROUND).min(REST_MAX);
+            let rest = coordinator.rest(&tick);
             let wait = if tick.done > 0 { Duration::ZERO } else { backoff.next_wait() };
             if tick.done > 0 {
                 backoff.reset();
             }
+            coordinator.keep(tick.snapshot);
             self.time.rest(0, rest + wait);
         }
     }
@@ -200,15 +199,19 @@ fn a_hundred_workers_share_a_thousand_tasks_at_the_price_of_nfs() {
 }
 
 #[test]
-#[ignore = "a measurement: minutes, for docs/benchmarks.md"]
+#[ignore = "a measurement: minutes, for docs/scale.md"]
 fn scale() {
     println!(
         "| workers | map tasks | s | map tasks/s | RPCs per task | most RPCs in a second | all at work after, s | last map to first reduce, s | missed per task |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    for workers in [10, 100, 1000] {
-        for maps in [10_000, 100_000, 1_000_000] {
-            row(workers, maps);
+    let asked = |name: &str, usual: &[u32]| match std::env::var(name) {
+        Ok(text) => text.split_whitespace().map(|n| n.parse().expect("a number")).collect(),
+        Err(_) => usual.to_vec(),
+    };
+    for maps in asked("FLOCKWORK_SCALE_TASKS", &[10_000, 100_000, 1_000_000]) {
+        for workers in asked("FLOCKWORK_SCALE_WORKERS", &[10, 100, 1000]) {
+            row(workers as usize, maps);
         }
     }
 }
