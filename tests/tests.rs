@@ -70,5 +70,8 @@ mod chaos;
 /// A user's own program has the whole command line.
 mod own_program;
 
+/// Completions, manual pages, the version.
+mod manual;
+
 /// The README's scripts, as printed.
 mod readme;
