@@ -67,7 +67,7 @@ fn there_is_a_manual_page_for_every_command_and_one_for_all() {
     let first = String::from_utf8(first).expect("text");
     assert!(first.contains(".TH FLOCKWORK 1") && first.contains("flockwork\\-run(1)") && !first.contains("leash"), "{first}");
     let page = String::from_utf8(farm.read("a/man1/flockwork-run.1")).expect("text");
-    assert!(page.contains("flockwork\\-run") && page.contains("\\-\\-split\\-size") && page.contains("Example: "), "{page}");
+    assert!(page.contains("flockwork\\-run") && page.contains("\\-\\-split\\-size") && page.contains("\n.br\nExample: "), "{page}");
     farm.write("file", "");
     let refused = farm.run(&["man", "--dir", "file"]);
     refused.ends_with(1);

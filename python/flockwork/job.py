@@ -85,7 +85,7 @@ def run(
 
     Raises FlockworkError with the program's words if the job fails. Ctrl-C raises KeyboardInterrupt and leaves the job, which can go on.
     """
-    functions.stop_if_loading()
+    functions.refuse_in_worker()
     mapper = functions.chosen("map", map)
     if mapper is None:
         raise ValueError("a job needs a map: decorate a function with @flockwork.map, or give it with map=")
