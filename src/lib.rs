@@ -30,7 +30,7 @@
 //! # Reading order
 //! `README.md`, [`ids`], [`job::layout`], [`disk`], [`job::claim`], [`coordinator::plan`], [`coordinator::leases`], [`worker`], [`app`], [`engine`].
 //!
-//! A program of one's own is its apps and one line, [`main`]; see [`app`].
+//! A program of one's own is its apps and one line, [`main`]; see [`app`]. `python/` is a package of Python's that knows nothing but the command line.
 
 pub mod app;
 pub mod chaos;
