@@ -31,7 +31,7 @@
 //! `README.md`, [`ids`], [`job::layout`], [`disk`], [`job::claim`], [`coordinator::plan`], [`coordinator::leases`], [`worker`], [`app`], [`engine`]. `docs/architecture.md` has the
 //! same with the life of a task, where each hazard lives, and where a new thing belongs; `docs/format.md` specifies the directory.
 //!
-//! A program of one's own is its apps and one line, [`main`]; see [`app`].
+//! A program of one's own is its apps and one line, [`main`]; see [`app`]. `python/` is a package of Python's that knows nothing but the command line.
 
 pub mod app;
 pub mod chaos;

@@ -78,3 +78,6 @@ mod format;
 
 /// Forty mistakes, and what is said of each.
 mod survey;
+
+/// Completions, manual pages, the version.
+mod manual;

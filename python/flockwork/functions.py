@@ -20,7 +20,8 @@ ReduceFunction = Callable[[Any, Iterable[Any]], Any]
 
 SCRIPT = "__flockwork__"
 _decorated: dict[str, list[Callable[..., Any]]] = {"map": [], "combine": [], "reduce": []}
-_loading = False
+_here = "script"
+"""What this process does: the script itself, as started; or, in a worker, loading it, and then working."""
 
 
 class ScriptLoaded(BaseException):
@@ -92,7 +93,9 @@ def _folder_of(module: str, path: str | None) -> str:
 
 
 def find(place: str) -> Callable[..., Any]:
-    """The function at a place; loads what it stands in."""
+    """The function at a place, in a worker; loads what it stands in."""
+    global _here
+    _here = "working"
     *where, name = place.split("::")
     module = _script(where[0]) if len(where) == 1 else _module(*where)
     function = vars(module).get(name)
@@ -123,17 +126,19 @@ def _module(folder: str, name: str) -> types.ModuleType:
 
 
 def _load(run: Callable[[], Any]) -> None:
-    global _loading
-    _loading = True
+    global _here
+    _here = "loading"
     try:
         run()
     except ScriptLoaded:
         pass
     finally:
-        _loading = False
+        _here = "working"
 
 
-def stop_if_loading() -> None:
-    """Ends the script here where a worker loads it for its functions."""
-    if _loading:
+def refuse_in_worker() -> None:
+    """A worker runs no job: a script that it loads ends here."""
+    if _here == "loading":
         raise ScriptLoaded
+    if _here == "working":
+        raise RuntimeError('a worker came to a flockwork.run: put it below `if __name__ == "__main__":`')

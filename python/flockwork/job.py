@@ -85,7 +85,7 @@ def run(
 
     Raises FlockworkError with the program's words if the job fails. Ctrl-C raises KeyboardInterrupt and leaves the job, which can go on.
     """
-    functions.stop_if_loading()
+    functions.refuse_in_worker()
     mapper = functions.chosen("map", map)
     if mapper is None:
         raise ValueError("a job needs a map: decorate a function with @flockwork.map, or give it with map=")
@@ -143,7 +143,7 @@ def _new_name(mapper: functions.MapFunction) -> str:
 def _command(*words: str) -> str:
     """A command line for `flockwork stream`; hashes are the same in every process, so that going through a set gives one order."""
     main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
-    return " ".join(shlex.quote(word) for word in ("env", "PYTHONHASHSEED=0", sys.executable, main, *words, *sys.argv[1:]))
+    return " ".join(shlex.quote(word) for word in ("/usr/bin/env", "PYTHONHASHSEED=0", sys.executable, main, *words, *sys.argv[1:]))
 
 
 def _words(**options: Any) -> list[str]:

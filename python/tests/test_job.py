@@ -124,13 +124,34 @@ class Jobs(FarmTest):
             import sys
             sys.path.insert(0, sys.path[0] + "/..")
             import flockwork
-            from kit.deep import pairs
+            import kit.deep
             least = int(sys.argv[1])
             over = flockwork.reduce(lambda word, ones: n if (n := sum(ones)) >= least else None)
-            for word, n in flockwork.run("books", map=pairs, job=sys.argv[2], slots=1): print(word, n)
+            for word, n in flockwork.run("books", map=kit.deep.pairs, job=sys.argv[2], slots=1): print(word, n)
         """)
         out, _ = self.run_words("scripts/count.py", "100", "a job's name")
         self.assertEqual(sorted(out.splitlines()), [line for line in self.counted() if int(line.split()[1]) >= 100])
+
+    def test_a_module_that_is_started_with_m_needs_the_guard(self) -> None:
+        self.write("kit/__init__.py", "")
+        self.write("kit/names.py", "SEPARATOR = None\n")
+        self.write("kit/count.py", """
+            from .names import SEPARATOR
+            import flockwork
+            @flockwork.map
+            def words(line): return [(word, 1) for word in line.split(SEPARATOR)]
+            @flockwork.reduce
+            def total(word, ones): return sum(ones)
+            def main():
+                for word, n in flockwork.run("books", job="j", slots=1, max_errors=1): print(word, n)
+            if __name__ == "__main__": main()
+        """)
+        out, _ = self.run_words("-m", "kit.count")
+        self.assertEqual(sorted(out.splitlines()), self.counted())
+        unguarded = (self.folder / "kit/count.py").read_text().replace('if __name__ == "__main__": main()', "main()").replace('"j"', '"k"')
+        self.write("kit/count.py", unguarded)
+        _, err = self.run_words("-m", "kit.count", status=1)
+        self.assertIn('a worker came to a flockwork.run: put it below `if __name__ == "__main__":`', err)
 
     def test_a_script_may_run_one_job_on_the_results_of_another(self) -> None:
         out, _ = self.run_script("""

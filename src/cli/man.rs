@@ -49,5 +49,12 @@ fn page(command: &Command) -> Result<String> {
     let man =
         Man::new(command.clone().name(name.clone())).title(name.to_uppercase()).source(format!("flockwork {}", super::version::SHORT));
     man.render(&mut bytes).map_err(|error: io::Error| Error::io("cannot write the manual page of", &name, error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(lines_kept(&String::from_utf8_lossy(&bytes)))
+}
+
+/// What stands at the end of `--help` is lines, which a manual page would run together.
+fn lines_kept(page: &str) -> String {
+    let Some((before, rest)) = page.split_once("\n.SH EXTRA\n") else { return page.to_owned() };
+    let (notes, after) = rest.find("\n.SH ").map_or((rest, ""), |end| rest.split_at(end));
+    format!("{before}\n.SH NOTES\n{}{after}\n", notes.trim_end().replace('\n', "\n.br\n"))
 }
