@@ -1,6 +1,7 @@
 # What a task and a waiting worker cost the server, counted by the mounts themselves.
 # ci: 4.2
 # long: every
+# lasts: 55
 tasks=300
 calls() { # NODE: the calls of its mount so far, by kind
   on "$1" awk -v share=$SHARE '/^device/ { ours = $5 == share; counting = 0 } /per-op/ { counting = ours } counting && NF > 5 { print $1, $2 }' /proc/self/mountstats
