@@ -122,7 +122,7 @@ crash_server() {
   ! is_version_3 || echo $SERVER > /proc/fs/nfsd/unlock_filesystem
   exportfs -f
   umount $SERVER
-  mount -t ext4 /dev/ubda $SERVER
+  mount -t ext4 $DISK $SERVER
   sleep 1
   echo 4096 > $tcp/tcp_max_orphans
   start_server
