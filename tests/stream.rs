@@ -279,24 +279,24 @@ fn a_daemon_that_keeps_a_commands_pipes_does_not_keep_the_job() {
 #[test]
 fn scenario_26_what_a_mapper_left_running_writes_later_changes_no_result() {
     let farm = Farm::new();
-    farm.write("in", "a line\n");
+    farm.write("in", "a line\nhold\n");
     let daemon =
         "trap '' PIPE\necho $$ > pid\nuntil test -e go; do sleep 0.05; done\nwhile :; do echo late; echo x >> written; sleep 0.02; done\n";
     script(&farm, "daemon.sh", &format!("#!/bin/sh\n{daemon}"));
-    script(&farm, "map.sh", "#!/bin/sh\nsetsid ./daemon.sh &\nuntil test -s pid; do sleep 0.02; done\ncat\n");
-    let job = ["stream", "--submit", "--job", "job", "-r", "1", "--mapper", "map.sh", "--reducer", "cat", "in"];
-    farm.ok(&job);
-    let leader = farm.start(&["coordinator", "job"]);
-    let worker = farm.start(&["worker", "job", "--slots", "1"]);
-    // The map has committed; the reduce may be under way.
+    // The second mapper ends when it is told to: until then the workers live, and so does the first one's daemon.
+    let mapper = "read -r line\nif test \"$line\" = hold; then until test -e end; do sleep 0.05; done\n\
+                  else setsid ./daemon.sh & until test -s pid; do sleep 0.02; done; fi\necho \"$line\"\n";
+    script(&farm, "map.sh", &format!("#!/bin/sh\n{mapper}"));
+    farm.ok(&["stream", "--submit", "--job", "job", "--split-lines", "1", "-r", "1", "--mapper", "map.sh", "--reducer", "cat", "in"]);
+    let programs = [farm.start(&["coordinator", "job"]), farm.start(&["worker", "job", "--slots", "2"])];
     farm.wait_for_name("job/done", "map-00000");
     farm.write("go", "");
     farm.wait_for("it has written much", || farm.path("written").metadata().is_ok_and(|meta| meta.len() > 20).then_some(()));
-    leader.ends_with(0);
-    worker.ends_with(0);
-    farm.finished_with("job", b"a line\t\n");
+    farm.write("end", "");
+    programs.iter().for_each(|program| program.ends_with(0));
+    farm.finished_with("job", b"a line\t\nhold\t\n");
     farm.ok(&["verify", "job"]);
-    farm.start_as("kill", &["-9", &pid_in(&farm)]).ends_with(0);
+    is_gone(&farm, &pid_in(&farm)); // With its worker.
 }
 
 fn pid_in(farm: &Farm) -> String {

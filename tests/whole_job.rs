@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use super::common::{BOOKS, Farm};
+use super::stragglers::dawdle;
 
 /// Every word with its count, sorted by bytes: letters are Unicode's general category L, bytes that are not UTF-8 separate.
 const COUNT_IN_PYTHON: &str = r"
@@ -95,10 +96,15 @@ fn the_same_command_again_finds_the_job_finished() {
 
 #[test]
 fn an_interrupted_run_goes_on_where_it_stopped() {
-    let farm = Farm::with_books();
-    let oracle = farm.sequential("wc", &["books"]);
-    let command = ["run", "wc", "books", "--job", "job", "--split-lines", "60", "--slots", "2"];
-    let first = farm.start(&command);
+    let farm = Farm::new();
+    farm.write("in", (0..60).map(|n| format!("line {}\n", n % 7)).collect::<String>());
+    farm.write("slow", "");
+    let (program, app) = (dawdle(), ["dawdle", "in", "-o", "ms=5", "-o", "times=100"]);
+    let sequential = farm.start_as(&program, &[&["sequential"], &app[..]].concat());
+    sequential.ends_with(0);
+    let oracle = sequential.stdout();
+    let command = [&["run"], &app[..], &["--job", "job", "--split-lines", "1", "--slots", "2"]].concat();
+    let first = farm.start_as("env", &[&["DAWDLE=slow", program.to_str().expect("a path in UTF-8")], &command[..]].concat());
     farm.wait_for_names("job/done", 5);
     first.signal_all(Signal::INT);
     first.ends_with(130);
@@ -106,7 +112,7 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
     assert!(!farm.has("job/phase/end"), "it was interrupted before its end");
     assert_eq!(farm.names("job/claimed"), [""; 0], "claims are given back");
     let before = farm.names("job/done");
-    farm.ok(&command);
+    farm.start_as(&program, &command).ends_with(0); // Where it is not slow.
     farm.finished_with("job", &oracle);
     let after = farm.names("job/done");
     assert!(before.iter().all(|name| after.contains(name)), "what was done stays done");

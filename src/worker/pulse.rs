@@ -37,6 +37,8 @@ struct Shared {
     lease: Duration,
     stall: Duration,
     leaving: AtomicBool,
+    /// It also gives back what it claims from now on: told to leave just before an attempt began.
+    gives_back: AtomicBool,
     exit: fn(Exit) -> !,
     chest: Mutex<Chest>,
     /// The last trouble told, so that it is told once.
@@ -76,6 +78,7 @@ impl Heart {
             lease: ask.lease(),
             stall: Duration::from_millis(ask.stall_ms),
             leaving: AtomicBool::new(false),
+            gives_back: AtomicBool::new(false),
             exit,
             chest: Mutex::default(),
             said: Mutex::default(),
@@ -96,6 +99,7 @@ impl Heart {
     /// leaves at its next turn.
     pub fn leave(&self) {
         self.0.leaving.store(true, Relaxed);
+        self.0.gives_back.store(true, Relaxed);
         // Kept until the process ends: the working thread, which asks for its claim as soon as it is cancelled, must not end it half-way through.
         let mut chest = self.0.chest();
         // A claim that is just being ended is left in peace: it ends, and the worker leaves at its next turn.
@@ -114,7 +118,13 @@ impl Pulse for Heart {
         let now = self.0.disk.now();
         let mut chest = self.0.chest();
         *chest = Chest { path: Some(claim.path()), claim: Some(claim), beaten: now, moved: now, ..Chest::default() };
-        Arc::clone(&chest.control)
+        let control = Arc::clone(&chest.control);
+        drop(chest);
+        // Whoever told it to leave while it claimed has found nothing to give back.
+        if self.0.gives_back.load(Relaxed) {
+            self.leave();
+        }
+        control
     }
 
     fn finish(&self) -> Option<Claim> {
@@ -214,5 +224,39 @@ impl Shared {
             let _ = claim.fail(&*self.disk, TaskError::App(text));
         }
         (self.exit)(Exit::Restart)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    use super::*;
+    use crate::disk::sim::run::SimDisk;
+    use crate::disk::sim::state::DiskState;
+    use crate::job::claim::{Claimer, Manners, Tried};
+
+    /// Stands for the process's end.
+    fn unwind(exit: Exit) -> ! {
+        resume_unwind(Box::new(exit))
+    }
+
+    #[test]
+    fn a_worker_told_to_leave_between_its_claim_and_its_attempt_gives_the_claim_back() {
+        let state = ["pending", "claimed", "expired", "workers"].into_iter().fold(DiskState::new(), |state, dir| state.with_dir(dir));
+        let state = state.with_file("pending/map-00000.a1", b"{}\n").with_file("workers/w.1.x", b"");
+        let sim = SimDisk::holding(state);
+        let disk: Arc<dyn Disk> = Arc::new(sim.client("w"));
+        let name: WorkerName = "w.1.x".parse().expect("a name");
+        let asked = serde_json::json!({"app": "wc", "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
+            "lease_ms": 3_600_000, "max_errors": 4, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
+        let heart = Heart::start(Arc::clone(&disk), &name, &serde_json::from_value(asked).expect("an ask"), unwind);
+        let attempt = "map-00000.a1".parse().expect("an attempt");
+        let Ok(Tried::Held(claim)) = Claimer::new(name).claim(&*disk, attempt, Manners::Direct) else { panic!("nobody else is there") };
+        heart.leave();
+        assert!(heart.is_leaving() && sim.has("claimed/map-00000.a1@w.1.x"), "it knows of none to be given back");
+        let left = catch_unwind(AssertUnwindSafe(|| heart.start(claim))).err().and_then(|exit| exit.downcast_ref().copied());
+        assert_eq!(left, Some(Exit::Left), "the attempt does not begin");
+        assert!(sim.has("expired/map-00000.a1@w.1.x") && !sim.has("workers/w.1.x"), "given back, and signed off");
     }
 }

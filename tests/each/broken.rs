@@ -122,28 +122,34 @@ fn a_segment_that_is_gone_sends_its_items_round_again() {
     assert_eq!(cat(&farm, &[]), "said a\nsaid b\n");
 }
 
-/// What a command leaves behind: a child in its group, and a daemon in a session of its own, which says nothing before it is told to `go`, and then no end of it.
-const LEAVES_A_DAEMON: &str = "sleep 3600 & echo $! > child-$1
+/// What a command leaves behind: a child in its group, and a daemon in a session of its own, which says nothing before it is told to `go`, and then no end of it. The command
+/// for `last` leaves nothing, and ends when it is told to: until then the workers live, and so do the daemons.
+const LEAVES_A_DAEMON: &str = "test $1 = last && { until test -e end; do sleep 0.05; done; echo said last; exit; }
+    sleep 3600 & echo $! > child-$1
     setsid sh -c 'trap \"\" PIPE; echo $$ > daemon-$0; until test -e go; do sleep 0.05; done; while :; do echo late; echo x >> written-$0; sleep 0.02; done' $1 &
     until test -s daemon-$1; do sleep 0.02; done; echo said $1";
 
 #[test]
 fn scenario_26_what_a_command_left_running_writes_later_is_in_nobodys_output_and_its_group_is_dead() {
     let farm = Farm::new();
-    let submit = ["each", "--job", "job", "--slots", "1", "--quiet", "--", "sh", "-c", LEAVES_A_DAEMON, "sh", "{}", ":::", "a", "b"];
+    let submit = ["each", "--submit", "--job", "job", "--", "sh", "-c", LEAVES_A_DAEMON, "sh", "{}", ":::", "a", "b", "last"];
     farm.ok(&submit);
+    let programs = [farm.start(&["coordinator", "job", "--quiet"]), farm.start(&["worker", "job", "--slots", "2", "--quiet"])];
     let number = |name: &str| String::from_utf8(farm.read(name)).expect("a number").trim().to_owned();
-    for item in ["a", "b"] {
+    for (item, task) in [("a", "map-00000"), ("b", "map-00001")] {
+        farm.wait_for_name("job/done", task);
         farm.wait_for("its child is gone", || (!is_alive(&number(&format!("child-{item}")))).then_some(()));
         assert!(is_alive(&number(&format!("daemon-{item}"))), "nobody follows a daemon");
     }
     farm.write("go", "");
     let written = |item: &str| farm.path(&format!("written-{item}")).metadata().map_or(0, |meta| meta.len());
     farm.wait_for("both have written much", || (written("a") > 20 && written("b") > 20).then_some(()));
-    assert_eq!(cat(&farm, &[]), "said a\nsaid b\n", "nobody reads their pipes any more");
+    farm.write("end", "");
+    programs.iter().for_each(|program| program.ends_with(0));
+    assert_eq!(cat(&farm, &[]), "said a\nsaid b\nsaid last\n", "nobody has read their pipes any more");
     farm.ok(&["verify", "job"]);
     for item in ["a", "b"] {
-        farm.start_as("kill", &["-9", &number(&format!("daemon-{item}"))]).ends_with(0);
+        farm.wait_for("a daemon goes with its worker", || (!is_alive(&number(&format!("daemon-{item}")))).then_some(()));
     }
 }
 

@@ -14,7 +14,11 @@ scenario() {
   . "$LAB/stage/scenarios/$SCENARIO.sh"
 }
 
-say() { echo "[$(cut -d' ' -f1 /proc/uptime)] $*"; }
+say() {
+  local up
+  read -r up _ < /proc/uptime
+  echo "[$up] $*"
+}
 fail() { say "FAILED: $*"; exit 1; }
 note() { say "$*"; echo "$*" >> "$LAB/vm/note"; }
 
@@ -31,19 +35,20 @@ wait_for() {
 # --- Inputs: the same on every machine, from a small generator of random numbers.
 text() { # FILES LINES
   mkdir -p $SERVER/in
-  local n
-  for n in $(seq "$1"); do
-    awk -v seed="$n" -v lines="$2" 'BEGIN {
-      x = seed * 7919
+  awk -v files="$1" -v lines="$2" -v dir=$SERVER/in 'BEGIN {
+    for (n = 1; n <= files; n++) {
+      file = dir "/" n ".txt"
+      x = n * 7919
       for (line = 0; line < lines; line++) {
         for (word = 0; word < 8; word++) {
           x = (x * 16807) % 2147483647; k = x % 500
-          printf "%s%c%c%c", word ? " " : "", 97 + k % 26, 97 + int(k / 26), 97 + k % 7
+          printf "%s%c%c%c", word ? " " : "", 97 + k % 26, 97 + int(k / 26), 97 + k % 7 > file
         }
-        print ""
+        print "" > file
       }
-    }' > "$SERVER/in/$n.txt"
-  done
+      close(file)
+    }
+  }'
   sync -f $SERVER
 }
 
@@ -107,8 +112,29 @@ all_lie_in() { # FOLDER NAMES...
 ended() { [ -e "$JOB/phase/finished" ] || [ -e "$JOB/phase/failed" ]; }
 beat_of() { stat -c %.3Y "$JOB/claimed/$1"; }  # CLAIM: its last heartbeat, by the server's clock
 moved_at() { stat -c %.3Z "$JOB/$1/$2"; }      # FOLDER CLAIM: when it came there, by the same clock
-less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'; }
-minus() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", a - b }'; }
+# Seconds with decimals, as whole thousandths: no program is started to compare them.
+thousandths() { # NUMBER: to N
+  local whole=${1%.*} part=${1#*.}
+  [[ $1 == *.* ]] || part=
+  part=${part}000
+  N=$((whole * 1000 + 10#${part:0:3}))
+}
+less() {
+  local N a
+  thousandths "$1"
+  a=$N
+  thousandths "$2"
+  [ $a -lt $N ]
+}
+minus() { # A B: A - B, with one decimal, rounded down
+  local N a
+  thousandths "$1"
+  a=$N
+  thousandths "$2"
+  a=$((a - N))
+  [ $a -ge 0 ] || printf -
+  printf '%d.%d' $((${a#-} / 1000)) $((${a#-} % 1000 / 100))
+}
 
 # --- What is asked of the server, counted by the mounts themselves.
 calls() { # NODE: the calls of its mount so far, by kind

@@ -8,50 +8,66 @@ LEASE_NFS=10       # of the NFS server, in seconds; the kernel takes none shorte
 is_version_3() { [[ $VERSION == 3* ]]; }
 has_locks() { [[ $VERSION != *-nolock ]]; }
 
-# The process behind which the client's name spaces are.
-node() { cat "$LAB/nodes/$1"; }
+# The process behind which the client's name spaces are, in PID. (A program costs some 20 ms to start here, so that none is started where the shell will do.)
+find_node() { read -r PID < "$LAB/nodes/$1"; }
 
 # on NODE COMMAND...: on this client, in its mount.
 on() {
-  local node
-  node=$(node "$1")
-  nsenter -t "$node" -n -u -m -p sh -c "cd $SHARE && exec \"\$@\"" sh "${@:2}"
+  local PID
+  find_node "$1"
+  nsenter -t "$PID" -n -u -m -p "--wd=/proc/$PID/root$SHARE" "${@:2}"
 }
 
 # beside NODE COMMAND...: on this client, but without a look at its mount, which may hang.
 beside() {
-  local node
-  node=$(node "$1")
-  nsenter -t "$node" -n -u -m -p "${@:2}"
+  local PID
+  find_node "$1"
+  nsenter -t "$PID" -n -u -m -p "${@:2}"
 }
 
 add_client() { # NUMBER
-  local n=$1 pid='' from=/ options=vers=${VERSION%-nolock},proto=tcp,hard
-  unshare --net --uts --mount --pid --fork --mount-proc sh -c 'while :; do sleep 1000; done' &
+  local n=$1 pid='' from=/ options=vers=${VERSION%-nolock},proto=tcp,hard statd=: boot
+  unshare --net --uts --mount --pid --fork --mount-proc sh -c 'while :; do sleep 1000; done' 2> /dev/null &
   until [ "$pid" ]; do
     sleep 0.01
     read -r pid < "/proc/$!/task/$!/children" || true # (no line end)
   done
   echo "${pid% }" > "$LAB/nodes/node$n"
-  ip link add "cable$n" type veth peer name eth0 netns "$pid"
-  ip addr add "10.77.$n.1/24" dev "cable$n"
-  ip link set "cable$n" up
-  beside "node$n" sh -c "echo node$n > /proc/sys/kernel/hostname && ip link set lo up && ip addr add 10.77.$n.2/24 dev eth0 && ip link set eth0 up"
-  # What a server mounts is not in its clients' view, or it could not be unmounted.
-  beside "node$n" umount $SERVER
+  ip -batch - <<END || return 1
+link add cable$n type veth peer name eth0 netns $pid
+addr add 10.77.$n.1/24 dev cable$n
+link set cable$n up
+END
   # Every machine has booted at some time of its own.
-  cat /proc/sys/kernel/random/uuid > "$LAB/nodes/boot$n"
-  beside "node$n" mount --bind "$LAB/nodes/boot$n" /proc/sys/kernel/random/boot_id
+  read -r boot < /proc/sys/kernel/random/uuid
+  echo "$boot" > "$LAB/nodes/boot$n"
   if is_version_3; then
     from=$SERVER
     if has_locks; then
-      beside "node$n" sh -c 'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/nfs &&
-        mkdir /var/lib/nfs/sm /var/lib/nfs/sm.bak && rpcbind -w && rpc.statd --no-notify'
+      statd='mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/nfs && mkdir /var/lib/nfs/sm /var/lib/nfs/sm.bak && rpcbind -w && rpc.statd --no-notify'
     else
       options+=,nolock
     fi
   fi
-  beside "node$n" mount -t nfs -o "$options" "10.77.$n.1:$from" $SHARE
+  # What a server mounts is not in its clients' view, or it could not be unmounted.
+  beside "node$n" sh -c "echo node$n > /proc/sys/kernel/hostname && umount $SERVER && mount --bind $LAB/nodes/boot$n /proc/sys/kernel/random/boot_id &&
+    printf 'link set lo up\naddr add 10.77.$n.2/24 dev eth0\nlink set eth0 up\n' | ip -batch - && $statd && mount -t nfs -o $options 10.77.$n.1:$from $SHARE"
+}
+
+# Its processes are gone, its mount, and its cable.
+remove_client() { # NUMBER
+  local n=$1 PID tries
+  find_node "node$n"
+  [ ! -e "$LAB/nodes/cut$n" ] || heal "node$n"
+  timeout -s KILL 30 nsenter -t "$PID" -n -u -m -p sh -c "kill -KILL -1; until umount $SHARE; do sleep 0.1; done"
+  kill -KILL "$PID"
+  # Its cable goes with the network behind it. (Whoever has started the process waits for it.)
+  for tries in {1..100}; do
+    [ -e "/proc/$PID" ] || [ -e "/sys/class/net/cable$n" ] || return 0
+    read -rt 0.1 -u "$NEVER" || true
+  done
+  echo "node$n does not end"
+  return 1
 }
 
 # Every packet takes so long on its way, both ways: more is under way when something happens.
@@ -62,11 +78,13 @@ delay() { # NODE TIME
 
 # Every packet is dropped without a word, both ways.
 cut_off() { # NODE
+  : > "$LAB/nodes/cut${1#node}"
   tc qdisc add dev "cable${1#node}" root netem loss 100%
   beside "$1" tc qdisc add dev eth0 root netem loss 100%
 }
 
 heal() { # NODE
+  rm "$LAB/nodes/cut${1#node}"
   tc qdisc del dev "cable${1#node}" root
   beside "$1" tc qdisc del dev eth0 root
 }
@@ -104,7 +122,7 @@ crash_server() {
   ! is_version_3 || echo $SERVER > /proc/fs/nfsd/unlock_filesystem
   exportfs -f
   umount $SERVER
-  mount -t ext4 /dev/ubda $SERVER
+  mount -t ext4 $DISK $SERVER
   sleep 1
   echo 4096 > $tcp/tcp_max_orphans
   start_server

@@ -17,6 +17,7 @@
 //!
 //! It is public for this package's own tests, and no part of the library's promises.
 
+mod by_dir;
 pub mod cache;
 pub mod client;
 pub mod explore;

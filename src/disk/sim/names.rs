@@ -80,7 +80,7 @@ impl DiskState {
         if let Some(node) = self.nodes.get_mut(&inode) {
             node.links += 1;
         }
-        let old = self.names.insert(path.to_owned(), inode);
+        let old = self.names.insert(path, inode);
         if !is_hidden(path) {
             *self.deeds.made.entry(path.to_owned()).or_default() += 1;
             self.deeds.replaced.extend(old.map(|_| path.to_owned()));

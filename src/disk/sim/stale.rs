@@ -22,8 +22,8 @@ impl DiskState {
             None => false,
         };
         match op {
-            Op::List { dir } => cache.old_listing(dir).is_some_and(|old| *old != self.children(dir)),
-            Op::Refresh { dir } => cache.stubborn_beliefs_in(dir).any(|(path, inode)| self.inode(path) != *inode),
+            Op::List { dir } => cache.old_listing(dir).is_some_and(|old| old != self.children(dir)),
+            Op::Refresh { dir } => cache.stubborn_beliefs_in(dir).any(|(name, inode)| self.names.get_in(dir, name) != inode.as_ref()),
             // The server is asked by name, unless the client believes that there is none.
             Op::Rename { from: path, .. } | Op::Link { from: path, .. } | Op::Remove { path } => {
                 cache.belief(path) == Some(None) && wrong(path)
@@ -37,7 +37,7 @@ impl DiskState {
     pub(super) fn by_belief(&mut self, client: usize, op: &Op) -> Result<Reply, ErrorKind> {
         let cache = &self.clients[client + 1].cache;
         if let Op::List { dir } = op {
-            return cache.old_listing(dir).cloned().map(Reply::Entries).ok_or(ErrorKind::NotFound);
+            return cache.old_listing(dir).map(Reply::Entries).ok_or(ErrorKind::NotFound);
         }
         if let Op::Refresh { .. } = op {
             return Ok(Reply::Done); // and nothing is forgotten

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::ops::Bound;
 use std::time::Duration;
 
+use super::by_dir::ByDir;
 use super::cache::Cache;
 use super::op::{HoldId, Inode, Op, Reply};
 use super::shared::Shared;
@@ -17,7 +17,7 @@ use crate::disk::{Entry, Lock, Look};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DiskState {
     pub(super) nodes: Shared<BTreeMap<Inode, Node>>,
-    pub(super) names: Shared<BTreeMap<String, Inode>>,
+    pub(super) names: Shared<ByDir<Inode>>,
     pub(super) holds: BTreeMap<HoldId, Held>,
     /// The first is whoever set the scene.
     pub(super) clients: Vec<Client>,
@@ -103,9 +103,11 @@ impl DiskState {
     #[expect(clippy::new_without_default, reason = "an empty disk is something, not a default")]
     pub fn new() -> DiskState {
         let root = Node { body: Body::Dir, stamp: 0, links: 1 };
+        let mut names = ByDir::default();
+        names.insert(".", (0, 0));
         DiskState {
             nodes: Shared::new(BTreeMap::from([((0, 0), root)])),
-            names: Shared::new(BTreeMap::from([(".".to_owned(), (0, 0))])),
+            names: Shared::new(names),
             holds: BTreeMap::new(),
             clients: vec![Client { files_made: 1, ..Client::default() }],
             deeds: Shared::default(),
@@ -136,26 +138,8 @@ impl DiskState {
 
     /// The names in `dir` as they are, without those that begin with a dot.
     pub fn children(&self, dir: &str) -> Vec<Entry> {
-        let prefix = if dir == "." { String::new() } else { format!("{dir}/") };
-        let mut children = Vec::new();
-        let mut from = prefix.clone();
-        loop {
-            let mut below = None;
-            for (path, inode) in self.names.range::<str, _>((Bound::Included(from.as_str()), Bound::Unbounded)) {
-                let Some(name) = path.strip_prefix(&prefix) else { break };
-                if let Some((inner, _)) = name.split_once('/') {
-                    below = Some(format!("{prefix}{inner}0")); // what follows all that begins with `inner/`
-                    break;
-                }
-                if !name.starts_with('.') {
-                    children.push(Entry { name: name.to_owned(), is_file: self.file(*inode).is_some() });
-                }
-            }
-            match below {
-                Some(next) => from = next,
-                None => return children,
-            }
-        }
+        let seen = self.names.in_dir(dir).filter(|(name, _)| !name.starts_with('.'));
+        seen.map(|(name, inode)| Entry { name: name.clone(), is_file: self.file(*inode).is_some() }).collect()
     }
 
     /// The content of a file.

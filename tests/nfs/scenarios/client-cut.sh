@@ -1,6 +1,7 @@
 # A client cut off for less than a lease loses nothing; for longer, its tasks go to others, and when it is back it is fenced and works on.
 # ci: 4.2/5 4.2/15
 # long: every/5 every/15 4.2/120 4.0/120 3/120
+# lasts: 25
 gated_job
 start boss node1 $GATED coordinator job
 start near node1 $GATED worker job --slots 2

@@ -1,6 +1,7 @@
 # A machine that loses its power while it holds tasks and locks delays the job by little more than a lease.
 # ci: 4.2
 # long: every
+# lasts: 35
 gated_job
 start boss node1 $GATED coordinator job
 start near node1 $GATED worker job --slots 1

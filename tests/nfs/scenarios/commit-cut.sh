@@ -1,6 +1,7 @@
 # A client cut off while it ends its tasks, for so long that the server forgets its open files and locks, is fenced when it is back, and works on.
 # ci: 4.2
 # long: every
+# lasts: 40
 gated_job
 start boss node1 $GATED coordinator job
 start far node2 $GATED worker job --slots 2

@@ -1,6 +1,7 @@
 # When the coordinator's machine is cut off, a standby on another leads; when it is back, the old one does no harm, and the job is done once.
 # ci: 4.2
 # long: 4.2 4.1 4.0 3
+# lasts: 45
 gated_job
 start first node1 $GATED coordinator job
 start near node1 $GATED worker job --slots 2

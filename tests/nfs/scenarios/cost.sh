@@ -1,6 +1,7 @@
 # What a task and a waiting worker cost the server, counted by the mounts themselves.
 # ci: 4.2
 # long: every
+# lasts: 55
 tasks=300
 mkdir -p $SERVER/in
 seq $tasks > $SERVER/in/lines

@@ -1,6 +1,7 @@
 # A server that restarts while tasks are claimed and committed, orderly or by a power cut that swallows its last replies, costs nobody a claim.
 # ci: 4.2/orderly 4.2/crash
 # long: every/orderly every/crash
+# lasts: 40
 text 6 60
 want $FLOCKWORK sequential wc in -r 5
 on node1 $FLOCKWORK submit wc in -r 5 --split-lines 3 --job job

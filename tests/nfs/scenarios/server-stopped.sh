@@ -1,6 +1,7 @@
 # While the server is away nobody dies of it: whatever the time, no healthy worker loses a claim, and the job goes on.
 # ci: 4.2/5 4.2/15
 # long: every/5 every/15 4.2/60 4.0/60 3/60
+# lasts: 25
 gated_job
 start boss node1 $GATED coordinator job
 start near node1 $GATED worker job --slots 2

@@ -2,6 +2,7 @@
 # ci: 4.2 4.0 3 3-nolock
 # long: every
 # clients: 3
+# lasts: 25
 text 6 100
 want $FLOCKWORK sequential wc in -r 5
 on node1 $FLOCKWORK submit wc in -r 5 --split-lines 2 --job job

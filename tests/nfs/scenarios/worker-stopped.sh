@@ -1,6 +1,7 @@
 # A worker stopped for longer than a lease loses its tasks to others; when it wakes in mid-job its late commits change nothing.
 # ci: 4.2
 # long: every
+# lasts: 35
 gated_job
 start boss node1 $GATED coordinator job
 start sleeper node2 $GATED worker job --slots 2
