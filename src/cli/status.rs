@@ -10,8 +10,11 @@ use crate::farm::{self, Place};
 use crate::units::json_for_terminal;
 
 #[derive(clap::Args)]
-#[command(after_help = "Exit: 0 whenever the job could be read, also if it failed.\n\
-                        Example: watch -n 5 flockwork status count; flockwork status count --json | jq .percent")]
+#[command(
+    after_help = "Cost: one listing of each of the job's folders, and some hundred small files at most, whatever the number of tasks and workers.\n\
+                        Exit: 0 whenever the job could be read, also if it failed.\n\
+                        Example: watch -n 5 flockwork status count; flockwork status count --json | jq .percent"
+)]
 pub(super) struct Args {
     /// The directory of a job or of a farm
     #[arg(value_name = "JOB|FARM")]

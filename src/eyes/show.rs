@@ -178,7 +178,8 @@ impl Status {
         }
         for worker in workers.iter().take(WORKERS_MAX) {
             let claim = worker.claim.as_deref().and_then(|claim| claim.split('@').next()).unwrap_or("nothing");
-            let _ = writeln!(text, "worker   {}: on {claim}, seen {}", worker.name, quiet(worker.quiet_ms));
+            let since = worker.running_ms.map_or_else(String::new, |ms| format!(" for {}", span(ms)));
+            let _ = writeln!(text, "worker   {}: on {claim}{since}, seen {}", worker.name, quiet(worker.quiet_ms));
             if let Some(trouble) = &worker.trouble {
                 let _ = writeln!(text, "         in trouble: {}", on_one_line(trouble));
             }
