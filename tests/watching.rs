@@ -134,6 +134,21 @@ fn the_summary_says_where_the_outputs_are_and_what_went_through() {
 }
 
 #[test]
+fn what_the_coordinator_wrote_last_is_told_without_a_look_at_the_tasks() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "wc", "books", "-r", "2", "--job", "count"]);
+    farm.run(&["status", "count", "--brief"]).fails_saying(1, &["status.json", "`flockwork status count` looks for itself"]);
+    let json = text(&farm.ok(&["status", "count", "--json"]));
+    farm.write("count/status.json", &json);
+    std::fs::remove_dir_all(farm.path("count/done")).expect("removed");
+    let said = text(&farm.ok(&["status", "count", "--brief"]));
+    assert!(said.contains("as its coordinator saw it") && said.contains("reduce   0/2 done, 0 claimed"), "{said}");
+    assert_eq!(text(&farm.ok(&["status", "count", "--brief", "--json"])), json);
+    farm.write("count/status.json", "{}");
+    farm.run(&["status", "count", "--brief"]).fails_saying(1, &["cannot understand", "status.json"]);
+}
+
+#[test]
 fn who_waits_sees_how_far_it_is() {
     let farm = Farm::new();
     let each = gated(&farm);

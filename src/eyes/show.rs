@@ -193,7 +193,8 @@ impl Status {
     }
 }
 
-fn line_of_tasks(text: &mut String, name: &str, tasks: &Tasks) {
+/// `map      3/8 done, 2 claimed, 3 pending, 0 not issued`
+pub(super) fn line_of_tasks(text: &mut String, name: &str, tasks: &Tasks) {
     let Tasks { total, waiting, pending, claimed, done } = tasks;
     let _ = writeln!(text, "{name:<8} {done}/{total} done, {claimed} claimed, {pending} pending, {waiting} not issued");
 }

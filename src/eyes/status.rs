@@ -36,7 +36,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ages::Ages;
 use super::errors::{self, TakenBack};
@@ -90,7 +90,7 @@ pub struct Status {
 }
 
 /// Tasks of one phase by state; each is counted once, in the state that lies farthest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct Tasks {
     pub total: usize,
@@ -300,5 +300,6 @@ fn percent(phase: &str, map: &Tasks, reduce: &Tasks) -> f64 {
         return 100.0;
     }
     let (done, total) = (map.done + reduce.done, map.total + reduce.total);
-    if total == 0 { 0.0 } else { (done as f64 * 1000.0 / total as f64).round() / 10.0 }
+    // Rounded down: 100 is said of what is done, and of nothing else.
+    if total == 0 { 0.0 } else { (done as f64 * 1000.0 / total as f64).floor() / 10.0 }
 }
