@@ -74,7 +74,8 @@ impl Beats {
     /// For how long no worker has been seen; `None` while one is no quieter than a lease. An empty folder has been so since it was changed last.
     pub(super) fn no_worker_ms(&self, disk: &dyn Disk, snapshot: &Snapshot, lease: Duration) -> Option<u64> {
         if snapshot.workers.is_empty() {
-            return self.since_ms(disk.look(layout::WORKERS).ok()?.stamp);
+            let emptied = disk.look(layout::WORKERS).ok()?.stamp;
+            return self.since_ms(emptied.min(self.newest?));
         }
         let least = snapshot.workers.iter().filter_map(|worker| self.quiet_ms(&layout::worker(worker))).min()?;
         Some(least).filter(|ms| Duration::from_millis(*ms) > lease)
