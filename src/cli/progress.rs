@@ -51,6 +51,8 @@ struct Far {
     done: usize,
     total: usize,
     text: String,
+    /// Rate and time left, where they are known.
+    speed: Option<String>,
 }
 
 impl Progress {
@@ -94,15 +96,14 @@ impl Progress {
             (said.phase, said.since, said.speed) = (far.phase, now, Speed::default());
         }
         said.speed.add(now, far.done);
-        if let Some(text) = said.speed.text(far.total.saturating_sub(far.done)) {
-            far.text += &format!(", {text}");
-        }
+        far.speed = said.speed.text(far.total.saturating_sub(far.done));
         let in_phase = now.saturating_sub(said.since);
         match &self.form {
             Form::Bars(bars) => bars.show(&far, is_new, in_phase),
             Form::Lines if is_new || said.at.is_some_and(|at| at.elapsed() > LINE_PERIOD) => {
                 said.at = Some(Instant::now());
-                eprintln!("flockwork: {} {}/{}, {}", far.phase, far.done, far.total, far.text);
+                let speed = far.speed.map_or_else(String::new, |speed| format!(", {speed}"));
+                eprintln!("flockwork: {} {}/{}, {}{speed}", far.phase, far.done, far.total, far.text);
             }
             Form::Lines | Form::Nothing => {}
         }
@@ -146,10 +147,11 @@ impl Bars {
         if is_new {
             if let Some(last) = bars.last() {
                 last.set_position(last.length().unwrap_or_default());
-                last.abandon_with_message("done");
+                last.set_message(format!("in {}", show_time(last.elapsed())));
+                last.abandon();
             }
             let bar = self.all.add(ProgressBar::new(0));
-            let style = ProgressStyle::with_template("{prefix:>6} [{bar:30}] {pos}/{len} {wide_msg}");
+            let style = ProgressStyle::with_template("{prefix:>6} [{bar:24}] {pos}/{len} {wide_msg}");
             bar.set_style(style.map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> ")));
             bar.set_prefix(far.phase);
             bars.push(bar);
@@ -157,7 +159,9 @@ impl Bars {
         if let Some(bar) = bars.last() {
             bar.set_length(far.total as u64);
             bar.set_position(far.done as u64);
-            bar.set_message(format!("{}, {}", show_time(in_phase), far.text));
+            // What matters most stands first: a narrow terminal cuts the rest.
+            let speed = far.speed.as_ref().map_or_else(String::new, |speed| format!("{speed}, "));
+            bar.set_message(format!("{speed}{}, {}", far.text, show_time(in_phase)));
         }
     }
 }
@@ -171,11 +175,13 @@ fn far(snapshot: &Snapshot) -> Far {
         1 => format!("{running} running, 1 worker"),
         workers => format!("{running} running, {workers} workers"),
     };
-    if errors > 0 {
-        text += &format!(", {errors} errors");
+    match errors {
+        0 => {}
+        1 => text += ", 1 error",
+        errors => text += &format!(", {errors} errors"),
     }
     if snapshot.pause {
         text += ", paused";
     }
-    Far { phase, done, total: views.len(), text }
+    Far { phase, done, total: views.len(), text, speed: None }
 }

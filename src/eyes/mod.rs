@@ -9,6 +9,7 @@ use crate::ids::{ClaimName, WorkerName};
 use crate::units::show_time;
 
 pub mod ages;
+pub mod brief;
 pub mod errors;
 pub mod explain;
 pub mod farm;

@@ -27,6 +27,13 @@ impl Status {
         }
     }
 
+    /// For how long no worker has been seen, up to now where everybody is silent: that part is told by this machine's clock.
+    pub(super) fn no_worker_until_now_ms(&self, lease: Duration) -> Option<u64> {
+        let silent = self.newest_ago_ms.filter(|ms| Duration::from_millis(*ms) > lease.saturating_mul(3)).unwrap_or(0);
+        let seen_before = if silent > 0 && !self.workers.is_empty() { Some(0) } else { None };
+        self.no_worker_ms.or(seen_before).map(|ms| ms.saturating_add(silent))
+    }
+
     /// The whole look, a page for people.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -178,7 +185,8 @@ impl Status {
         }
         for worker in workers.iter().take(WORKERS_MAX) {
             let claim = worker.claim.as_deref().and_then(|claim| claim.split('@').next()).unwrap_or("nothing");
-            let _ = writeln!(text, "worker   {}: on {claim}, seen {}", worker.name, quiet(worker.quiet_ms));
+            let since = worker.running_ms.map_or_else(String::new, |ms| format!(" for {}", span(ms)));
+            let _ = writeln!(text, "worker   {}: on {claim}{since}, seen {}", worker.name, quiet(worker.quiet_ms));
             if let Some(trouble) = &worker.trouble {
                 let _ = writeln!(text, "         in trouble: {}", on_one_line(trouble));
             }
@@ -192,7 +200,8 @@ impl Status {
     }
 }
 
-fn line_of_tasks(text: &mut String, name: &str, tasks: &Tasks) {
+/// `map      3/8 done, 2 claimed, 3 pending, 0 not issued`
+pub(super) fn line_of_tasks(text: &mut String, name: &str, tasks: &Tasks) {
     let Tasks { total, waiting, pending, claimed, done } = tasks;
     let _ = writeln!(text, "{name:<8} {done}/{total} done, {claimed} claimed, {pending} pending, {waiting} not issued");
 }
@@ -210,10 +219,10 @@ pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
         }
         return hints;
     }
-    let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+    let is_long = |ms: u64| Duration::from_millis(ms) > lease.saturating_mul(3);
     match &status.coordinator {
         None => hints.push(format!("no coordinator has led this job so far; start one with `flockwork coordinator {job}`")),
-        Some(lead) if lead.quiet_ms.is_some_and(|ms| ms > lease_ms.saturating_mul(3)) => {
+        Some(lead) if lead.quiet_ms.is_some_and(is_long) => {
             hints.push(format!("the coordinator has fallen silent; start another with `flockwork coordinator {job}`"));
         }
         Some(_) => {}
@@ -222,14 +231,17 @@ pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
         hints.push(format!("the job is paused; `flockwork resume {job}` lets it go on"));
     }
     let start = format!("start one with `flockwork worker {job}`");
-    match status.no_worker_ms {
+    match status.no_worker_until_now_ms(lease) {
         Some(ms) if status.workers.is_empty() => hints.push(format!("no worker has been seen for {}; {start}", span(ms))),
         Some(ms) => hints.push(format!("no worker has been seen for {}: those that are registered are silent; {start}", span(ms))),
         None if status.workers.is_empty() => hints.push(format!("no worker is registered; {start}")),
         None => {}
     }
-    if let Some(ms) = status.newest_ago_ms.filter(|ms| *ms > lease_ms.saturating_mul(3)) {
-        hints.push(format!("nobody here has given a sign of life for {}, if this machine's clock and the server's agree", span(ms)));
+    if let Some(ms) = status.newest_ago_ms.filter(|ms| is_long(*ms)) {
+        let ago = span(ms);
+        hints.push(format!(
+            "nobody here has given a sign of life for {ago}, if this machine's clock and the server's agree; start a coordinator with `flockwork coordinator {job}`"
+        ));
     }
     hints
 }

@@ -74,7 +74,8 @@ impl Beats {
     /// For how long no worker has been seen; `None` while one is no quieter than a lease. An empty folder has been so since it was changed last.
     pub(super) fn no_worker_ms(&self, disk: &dyn Disk, snapshot: &Snapshot, lease: Duration) -> Option<u64> {
         if snapshot.workers.is_empty() {
-            return self.since_ms(disk.look(layout::WORKERS).ok()?.stamp);
+            let emptied = disk.look(layout::WORKERS).ok()?.stamp;
+            return self.since_ms(emptied.min(self.newest?));
         }
         let least = snapshot.workers.iter().filter_map(|worker| self.quiet_ms(&layout::worker(worker))).min()?;
         Some(least).filter(|ms| Duration::from_millis(*ms) > lease)
@@ -104,7 +105,7 @@ pub(super) fn attempts(snapshot: &Snapshot) -> Attempts {
     Attempts { done: count(|view| view.done.len()), failed: count(|view| view.failed.len()), expired: count(|view| view.expired.len()) }
 }
 
-pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats) -> Vec<WorkerSeen> {
+pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats, runs: &Runs<'_>) -> Vec<WorkerSeen> {
     let claims: HashMap<_, _> = snapshot.tasks().flat_map(|(_, view)| &view.claimed).map(|claim| (&claim.worker, claim)).collect();
     let seen = snapshot.workers.iter().enumerate().map(|(n, worker)| WorkerSeen {
         name: worker.to_string(),
@@ -112,6 +113,7 @@ pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats) -> Ve
         pid: worker.pid(),
         quiet_ms: beats.quiet_ms(&layout::worker(worker)),
         claim: claims.get(worker).map(ToString::to_string),
+        running_ms: claims.get(worker).and_then(|claim| runs.of(claim)),
         // Of very many the rest are not asked.
         trouble: (n < READS_MAX).then(|| Presence::trouble_of(disk, worker)).flatten(),
     });

@@ -52,7 +52,10 @@ fn workers(status: &Status, sort: Sort, width: usize, paint: Paint) -> Lines {
         let (task, style) = match &worker.trouble {
             Some(trouble) => (format!("in trouble: {}", on_one_line(trouble)), paint.bad()),
             None if worker.claim.is_none() => (task, paint.dim()),
-            None => (task, ratatui::style::Style::new()),
+            None => {
+                let since = worker.running_ms.map_or_else(String::new, |ms| format!(" for {}", span(ms)));
+                (task + &since, ratatui::style::Style::new())
+            }
         };
         let seen = worker.quiet_ms.map_or_else(|| "?".to_owned(), span);
         let before = format!("{} {:>9}  ", fit(&worker.name, name), seen);

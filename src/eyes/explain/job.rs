@@ -112,7 +112,7 @@ fn blocks(scene: &Scene<'_>, waits_for: &Start) -> Vec<String> {
             Some(ms) => format!("no coordinator has been seen for {}, and only a coordinator issues tasks and ends phases", span(ms)),
         });
     }
-    match status.no_worker_ms {
+    match status.no_worker_until_now_ms(scene.spec.ask.lease()) {
         Some(ms) => blocks.push(format!("no worker has been seen for {}", span(ms))),
         None if status.workers.is_empty() => blocks.push("no worker is registered".to_owned()),
         None => {}

@@ -133,7 +133,7 @@ fn pending(scene: &Scene<'_>, attempts: &[Attempt], told: &mut Told) {
         "the job is paused: workers claim nothing".to_owned()
     } else if status.workers.is_empty() {
         "no worker is registered".to_owned()
-    } else if let Some(ms) = status.no_worker_ms {
+    } else if let Some(ms) = status.no_worker_until_now_ms(scene.spec.ask.lease()) {
         format!("no worker has been seen for {}", span(ms))
     } else if scene.idle == 0 {
         let all = if n == 1 { "the only worker is at work".to_owned() } else { format!("all {n} workers are at work") };
