@@ -31,6 +31,7 @@ pub mod care;
 mod care_tests;
 mod counters;
 mod draft;
+mod draw;
 mod emitter;
 mod erased;
 #[cfg(test)]
