@@ -30,7 +30,9 @@ mod leave;
 #[cfg(test)]
 mod look_tests;
 mod open;
+mod outfile;
 mod progress;
+mod report;
 mod retry;
 mod run;
 mod sequential;
@@ -73,6 +75,8 @@ enum Command {
     Launch(launch::Args),
     /// One look at a job: phase, counts, workers, last errors; or at a farm, as a table
     Status(status::Args),
+    /// A job as one page of HTML: timeline, stragglers, skew, errors
+    Report(report::Args),
     /// Block until the job ends
     Wait(wait::Args),
     /// The outputs, in order, on stdout
@@ -122,6 +126,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Worker(args) => worker::run(&args, apps),
         Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Verify(args) => verify::run(&args),
@@ -137,7 +142,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Slot(args) => return slot::run(&args, apps),
         Command::Leash(args) => return leash::run(&args),
     };
-    done.unwrap_or_else(|error| report(&error))
+    done.unwrap_or_else(|error| tell(&error))
 }
 
 /// Exit statuses.
@@ -145,7 +150,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
-fn report(error: &Error) -> ExitCode {
+fn tell(error: &Error) -> ExitCode {
     if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
@@ -156,7 +161,7 @@ fn report(error: &Error) -> ExitCode {
     })
 }
 
-/// Writes to stdout; a reader that went away comes back as an error of kind `BrokenPipe`, which [`report`] takes for success.
+/// Writes to stdout; a reader that went away comes back as an error of kind `BrokenPipe`, which [`tell`] takes for success.
 fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();

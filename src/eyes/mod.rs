@@ -5,8 +5,12 @@
 
 use crate::ids::{ClaimName, WorkerName};
 
+mod detail;
+pub mod digest;
 pub mod farm;
+pub mod history;
 pub mod items;
+pub mod report;
 pub mod show;
 pub mod status;
 mod tally;
