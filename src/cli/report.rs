@@ -50,6 +50,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 /// Beside whoever asked: the job may be another's, and its folder is for flockwork's names.
 fn default_name(root: &Path) -> Result<PathBuf> {
     let full = root.canonicalize().map_err(|error| Error::io("cannot resolve", root, error))?;
-    let name = full.file_name().ok_or_else(|| Error::new(ErrorKind::Usage, "cannot name a report after").on(root).advise("name it with -o"))?;
+    let name =
+        full.file_name().ok_or_else(|| Error::new(ErrorKind::Usage, "cannot name a report after").on(root).advise("name it with -o"))?;
     Ok(PathBuf::from(format!("{}-report.html", name.to_string_lossy())))
 }

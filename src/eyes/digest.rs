@@ -1,6 +1,6 @@
 //! What a history comes to in numbers: phases, the slowest, partitions, workers, what went wrong. Pure. `flockwork report --json` writes it as one object.
 //!
-//! Names and meanings of the fields are stable under `"version": 1`; new ones may be added. Times are milliseconds, of `_ms` since the job's first attempt where they say when
+//! Names and meanings of the fields are stable under `"version": 1`; new ones may be added. Times are milliseconds, since the job was planned where they say when
 //! (`from_ms`, `to_ms`), by the clock that `clock` names.
 //!
 //! | field | meaning |
@@ -8,7 +8,7 @@
 //! | `job`, `id`, `app`, `submitted` | where, which, what, since when |
 //! | `verdict`, `error` | `planning`, `running`, `paused`, `finished`, `failed` or `cancelled`; why it failed |
 //! | `clock`, `clocks_off_ms` | `server` or `writers`; by host, what was added to its times |
-//! | `wall_ms`, `busy_ms`, `slots`, `share_busy` | from the first attempt to the end (or now); all attempts' times together; most slots that were there at once; of the slots' time, how much was worked |
+//! | `wall_ms`, `busy_ms`, `slots`, `share_busy` | from its plan (or first attempt) to the end (or now); all attempts' times together; most slots that were there at once; of the slots' time, how much was worked |
 //! | `records_read`, `records`, `logs_cut`, `untimed` | biographies read and in all; logs left out; attempts without times |
 //! | `phases` | `phase`, `tasks`, `done`, `failed`, `lost`, `other`, `backups`, `from_ms`, `to_ms`, `busy_ms`, `median_ms`, `p90_ms`, `max_ms` |
 //! | `slowest` | at most 10 of the done, those farthest over their phase's median first: `task`, `attempt`, `worker`, `took_ms`, `times_median`, `records`, `bytes`, `what` (its item or its piece of the input) |

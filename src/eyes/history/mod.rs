@@ -249,7 +249,8 @@ impl History {
         }
         attempts.sort_by(|a, b| a.name.cmp(&b.name));
         self.read.untimed = attempts.iter().filter(|attempt| attempt.begun.is_none()).count();
-        self.incidents = incidents.into_iter().map(|(host, incident)| Incident { at: self.clocks.told(&host, incident.at), ..incident }).collect();
+        self.incidents =
+            incidents.into_iter().map(|(host, incident)| Incident { at: self.clocks.told(&host, incident.at), ..incident }).collect();
         self.incidents.sort_by_key(|incident| incident.at);
         let last = attempts.iter().filter_map(|attempt| attempt.ended.max(attempt.begun)).max();
         self.now = self.marks.end.unwrap_or(self.now).max(last.unwrap_or(i64::MIN));

@@ -2,7 +2,7 @@
 
 use super::clocks::Sample;
 use super::logs::Gathered;
-use super::{Draft, Fate, Told, RECORDS_MAX, fates, place};
+use super::{Draft, Fate, RECORDS_MAX, Told, fates, place};
 use crate::data::BadRecord;
 use crate::disk::Disk;
 use crate::ids::{ClaimName, Phase, WorkerName};

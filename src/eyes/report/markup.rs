@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::time::Duration;
 
-use crate::units::for_terminal;
+use crate::units::{for_terminal, show_time};
 
 /// Text as it may stand anywhere in HTML, in attributes too. What steers a reader's eyes (control characters, marks that turn the direction of writing) is spelled out.
 pub(crate) fn text(raw: &str) -> String {
@@ -46,12 +47,14 @@ impl Cell {
 
     fn write(&self, out: &mut String) {
         let _ = match self {
+            // Only long ones may be broken anywhere: short ones keep their column narrow.
+            Cell::Text(words) if words.len() > 24 => write!(out, "<td class=\"t\">{}</td>", text(words)),
             Cell::Text(words) => write!(out, "<td>{}</td>", text(words)),
             Cell::Code(name) => write!(out, "<td><code>{}</code></td>", text(name)),
             Cell::Number(shown, value) => write!(out, "<td class=\"n\" data-v=\"{value}\">{}</td>", text(shown)),
             Cell::Bar(shown, value, share) => {
                 let percent = (share.clamp(0.0, 1.0) * 100.0).round();
-                write!(out, "<td class=\"n b\" data-v=\"{value}\"><span style=\"--w:{percent}%\">{}</span></td>", text(shown))
+                write!(out, "<td class=\"n b\" data-v=\"{value}\">{}<i><i style=\"width:{percent}%\"></i></i></td>", text(shown))
             }
             Cell::Unknown => write!(out, "<td class=\"n\" data-v=\"-1\">–</td>"),
         };
@@ -87,6 +90,11 @@ pub(crate) fn grouped(n: u64) -> String {
     out
 }
 
+/// A time for people: milliseconds below a second, which most small tasks take.
+pub(super) fn time(ms: u64) -> String {
+    if ms < 1000 { format!("{ms} ms") } else { show_time(Duration::from_millis(ms)) }
+}
+
 /// `1 task`, `2 tasks`.
 pub(super) fn several(n: usize, one: &str) -> Cow<'static, str> {
     Cow::Owned(if n == 1 { format!("1 {one}") } else { format!("{} {one}s", grouped(n as u64)) })
@@ -107,6 +115,9 @@ mod tests {
 
     #[test]
     fn large_numbers_are_read_in_threes() {
-        assert_eq!(["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"], [0, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str));
+        assert_eq!(
+            ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"],
+            [0, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str)
+        );
     }
 }

@@ -5,7 +5,6 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use super::detail;
 use super::digest::Digest;
@@ -22,7 +21,7 @@ pub(crate) mod markup;
 mod tables;
 mod timeline;
 
-use markup::{grouped, several, text};
+use markup::{grouped, several, text, time};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -40,7 +39,8 @@ impl Report {
     pub fn look(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>) -> Result<Report> {
         let history = History::look(disk, root, spec, shape)?;
         let slots = lanes::pack(&history).len();
-        let mut digest = Digest::of(&root.display().to_string(), spec, &history, slots);
+        let full = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        let mut digest = Digest::of(&full.display().to_string(), spec, &history, slots);
         detail::fill(&mut digest, disk, root, spec, &history);
         Ok(Report { history, spec: spec.clone(), digest })
     }
@@ -129,12 +129,9 @@ impl Report {
 
     fn figures(&self, out: &mut String) {
         let digest = &self.digest;
-        let time = |ms: u64| show_time(Duration::from_millis(ms));
         let counter = |name: &str| digest.counters.get(name).copied();
-        let mut figures: Vec<(String, &str)> = vec![(
-            time(digest.wall_ms),
-            if self.history.end.is_some() { "from the first attempt to the end" } else { "since the first attempt" },
-        )];
+        let mut figures: Vec<(String, &str)> =
+            vec![(time(digest.wall_ms), if self.history.end.is_some() { "from its plan to the end" } else { "since it was planned" })];
         figures.push((time(digest.busy_ms), "work, all attempts together"));
         if digest.wall_ms > 0 && digest.slots > 0 {
             figures.push((format!("{:.0} %", digest.share_busy * 100.0), "of the slots’ time was worked"));
@@ -179,7 +176,9 @@ impl Report {
     fn belief(&self) -> String {
         let digest = &self.digest;
         let mut said = vec![match digest.clock {
-            "server" if digest.clocks_off_ms.is_empty() => "Times are by the file server’s clock, with which those of all machines agree within 0.1 s.".to_owned(),
+            "server" if digest.clocks_off_ms.is_empty() => {
+                "Times are by the file server’s clock, with which those of all machines agree within 0.1 s.".to_owned()
+            }
             "server" => format!(
                 "Times are by the file server’s clock; that of {} is off, and was put right by what the server stamped.",
                 cut_list(&digest.clocks_off_ms.keys().cloned().collect::<Vec<_>>())
@@ -202,9 +201,7 @@ impl Report {
 
 /// What its user calls it: the last part of its path.
 fn name_of(job: &str) -> String {
-    let path = Path::new(job);
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    name.or_else(|| Some(path.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned())).unwrap_or_else(|| job.to_owned())
+    Path::new(job).file_name().map_or_else(|| job.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn cut_list(all: &[String]) -> String {

@@ -1,12 +1,11 @@
 //! The parts of the page behind the timeline: phases, the slowest, partitions, keys, workers, what went wrong.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use super::lanes::Lane;
-use super::markup::{Cell, grouped, several, table, text};
+use super::markup::{Cell, grouped, several, table, text, time};
 use crate::eyes::digest::{Digest, Partition};
-use crate::units::{show_size, show_time};
+use crate::units::show_size;
 
 /// Most rows of a table.
 const ROWS_MAX: usize = 200;
@@ -16,10 +15,6 @@ const PARTITIONS_MAX: usize = 24;
 const COLUMNS_MAX: usize = 400;
 /// A partition or a task that is so many times the median is worth a word.
 const ODD: f64 = 2.0;
-
-fn time(ms: u64) -> String {
-    show_time(Duration::from_millis(ms))
-}
 
 /// When, since the start; clocks may say that it was before.
 fn when(ms: i64) -> String {
@@ -54,8 +49,20 @@ pub(super) fn phases(out: &mut String, digest: &Digest) {
             ]
         })
         .collect();
-    let heads =
-        ["phase", "#tasks done", "#failed", "#lost", "#dropped", "#backups", "#from", "#to", "#work", "#median task", "#9 in 10 under", "#longest"];
+    let heads = [
+        "phase",
+        "#tasks done",
+        "#failed",
+        "#lost",
+        "#dropped",
+        "#backups",
+        "#from",
+        "#to",
+        "#work",
+        "#median task",
+        "#9 in 10 under",
+        "#longest",
+    ];
     table(out, "Phases", &heads, &rows);
     out.push_str("</section>\n");
 }
@@ -66,7 +73,9 @@ pub(super) fn slowest(out: &mut String, digest: &Digest) {
     let odd = digest.slowest.iter().filter(|slow| slow.times_median >= ODD).count();
     let words = match odd {
         0 => "No task took twice as long as the median of its phase.".to_owned(),
-        n if n == digest.slowest.len() => format!("At least {} took twice as long as the median of their phase, or longer.", several(n, "task")),
+        n if n == digest.slowest.len() => {
+            format!("At least {} took twice as long as the median of their phase, or longer.", several(n, "task"))
+        }
         n => format!("{} took twice as long as the median of the phase, or longer.", several(n, "task")),
     };
     let _ = writeln!(out, "<p class=\"lead\">{words}</p>");
@@ -95,6 +104,10 @@ pub(super) fn partitions(out: &mut String, digest: &Digest) {
     }
     out.push_str("<section id=\"partitions\"><h2>Partitions</h2>\n");
     let odd = digest.skew.pairs.filter(|pairs| *pairs >= ODD);
+    if digest.partitions.iter().all(|partition| partition.pairs.unwrap_or_default() == 0) {
+        out.push_str("<p class=\"lead\">No pair reached a reduce.</p></section>\n");
+        return;
+    }
     let words = match (odd, digest.skew.pairs) {
         (Some(pairs), _) => format!("Uneven: the largest partition has {pairs:.1} times the pairs of the median one."),
         (None, Some(pairs)) => format!("Even: the largest partition has {pairs:.1} times the pairs of the median one."),
@@ -151,8 +164,11 @@ fn picture(out: &mut String, partitions: &[Partition]) {
 
 pub(super) fn heavy_keys(out: &mut String, digest: &Digest) {
     let Some(most) = digest.heavy_keys.first() else { return };
-    out.push_str(
-        "<section id=\"keys\"><h2>Heaviest keys</h2>\n<p class=\"lead\">Those with the most values that reached reduce, after combining; three of each partition are known.</p>\n",
+    let maps = digest.phases.iter().find(|phase| phase.phase == "map").map_or(0, |phase| phase.tasks as u64);
+    let even = if most.values <= maps { " None has more values than there are map tasks, so none stands out." } else { "" };
+    let _ = writeln!(
+        out,
+        "<section id=\"keys\"><h2>Heaviest keys</h2>\n<p class=\"lead\">Those with the most values that reached reduce, after combining; three of each partition are known.{even}</p>",
     );
     let rows: Vec<Vec<Cell>> = digest
         .heavy_keys
@@ -187,7 +203,10 @@ pub(super) fn troubles(out: &mut String, digest: &Digest) {
         if let Some(what) = &trouble.what {
             let _ = write!(out, "<p class=\"what\">{}</p>", text(what));
         }
-        let _ = write!(out, "<pre>{}</pre>", text(&trouble.text));
+        let _ = match trouble.fate {
+            "failed" => write!(out, "<pre>{}</pre>", text(&trouble.text)),
+            _ => write!(out, "<p class=\"what\">{}</p>", text(&trouble.text)),
+        };
         if let Some(output) = &trouble.output {
             let _ = write!(out, "<pre class=\"said\" aria-label=\"the end of what it wrote\">{}</pre>", text(output));
         }
@@ -196,7 +215,11 @@ pub(super) fn troubles(out: &mut String, digest: &Digest) {
     out.push_str("</ol>\n");
     if digest.trouble_count > digest.troubles.len() {
         let more = digest.trouble_count - digest.troubles.len();
-        let _ = writeln!(out, "<p class=\"note\">And {} more; they lie in <code>failed/</code> and <code>expired/</code>.</p>", grouped(more as u64));
+        let _ = writeln!(
+            out,
+            "<p class=\"note\">And {} more; they lie in <code>failed/</code> and <code>expired/</code>.</p>",
+            grouped(more as u64)
+        );
     }
     out.push_str("</section>\n");
 }
@@ -256,7 +279,8 @@ pub(super) fn counters(out: &mut String, digest: &Digest) {
         .iter()
         .take(ROWS_MAX)
         .map(|(name, n)| {
-            let shown = if name.split(' ').any(|word| word == "bytes") { format!("{} ({})", grouped(*n), show_size(*n)) } else { grouped(*n) };
+            let shown =
+                if name.split(' ').any(|word| word == "bytes") { format!("{} ({})", grouped(*n), show_size(*n)) } else { grouped(*n) };
             vec![Cell::Text(name.clone()), Cell::Number(shown, *n as f64)]
         })
         .collect();

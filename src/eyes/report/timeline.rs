@@ -6,11 +6,10 @@
 use std::fmt::Write;
 
 use super::lanes::{Bar, Lane};
-use super::markup::{grouped, several, text};
+use super::markup::{grouped, several, text, time};
 use crate::eyes::history::{Fate, History};
 use crate::ids::Phase;
 use crate::job::record::Ended;
-use crate::units::show_time;
 
 /// Width of the drawing, in its own units; it is stretched.
 pub(super) const WIDTH: f64 = 1000.0;
@@ -26,6 +25,8 @@ const LANES_MAX: usize = 96;
 const ROOMY: usize = 40;
 /// The least width of a bar.
 const BAR_MIN: f64 = 1.2;
+/// From this width on a bar has a gap to its neighbours.
+const GAP_FROM: f64 = 4.0;
 /// Height of the strip that says how many slots were at work.
 const STRIP: f64 = 44.0;
 
@@ -149,12 +150,11 @@ fn phase_band(out: &mut String, history: &History, scale: &Scale) {
         }
         if from <= to {
             let (left, right) = (scale.x(from - start) / WIDTH * 100.0, scale.x(to - start) / WIDTH * 100.0);
-            let took = show_time(std::time::Duration::from_millis(u64::try_from(to - from).unwrap_or_default()));
-            let _ = write!(
-                out,
-                "<p class=\"{class}\" style=\"left:{left:.2}%;width:{:.2}%\" title=\"{word} {took}\">{word} <span>{took}</span></p>",
-                (right - left).max(0.3)
-            );
+            let took = time(u64::try_from(to - from).unwrap_or_default());
+            let _ = write!(out, "<p class=\"{class}\" style=\"left:{left:.2}%;width:{:.2}%\"></p>", (right - left).max(0.3));
+            // Where there is no room behind its beginning, the word ends with the phase.
+            let place = if left > 80.0 { format!("right:{:.2}%", 100.0 - right) } else { format!("left:{left:.2}%") };
+            let _ = write!(out, "<b class=\"{class}\" style=\"{place}\">{word} <span>{took}</span></b>");
         }
     }
     out.push_str("</div></div>\n");
@@ -260,7 +260,8 @@ fn lane(out: &mut String, row: &Row<'_>, y: f64, high: f64, is_dense: bool, scal
     let bottom = y + high + 1.0;
     if is_dense {
         for (phase, class) in [(Phase::Map, "m"), (Phase::Reduce, "r")] {
-            let is_of = |bar: &&Bar<'_>| bar.attempt.name.attempt.task.phase == phase && matches!(bar.attempt.fate, Fate::Done | Fate::Running);
+            let is_of =
+                |bar: &&Bar<'_>| bar.attempt.name.attempt.task.phase == phase && matches!(bar.attempt.fate, Fate::Done | Fate::Running);
             let heights: Vec<f64> =
                 fill(row.bars.iter().filter(is_of), scale).into_iter().map(|slots| slots / row.slots as f64 * high).collect();
             let path = steps(&heights, bottom);
@@ -269,13 +270,14 @@ fn lane(out: &mut String, row: &Row<'_>, y: f64, high: f64, is_dense: bool, scal
             }
         }
     }
-    for bar in row.bars.iter().filter(|bar| !is_dense || bar.attempt.fate != Fate::Done) {
-        if is_dense {
-            if *wrong_left == 0 {
-                break;
-            }
-            *wrong_left -= 1;
+    let is_plain = |bar: &&Bar<'_>| matches!(bar.attempt.fate, Fate::Done | Fate::Running);
+    row.bars.iter().filter(|bar| is_plain(bar) && !is_dense).for_each(|bar| rect(out, bar, y + 1.0, high, scale));
+    // What went wrong is drawn over what did not.
+    for bar in row.bars.iter().filter(|bar| !is_plain(bar)) {
+        if is_dense && *wrong_left == 0 {
+            break;
         }
+        *wrong_left -= usize::from(is_dense);
         rect(out, bar, y + 1.0, high, scale);
     }
 }
@@ -283,11 +285,12 @@ fn lane(out: &mut String, row: &Row<'_>, y: f64, high: f64, is_dense: bool, scal
 fn rect(out: &mut String, bar: &Bar<'_>, y: f64, high: f64, scale: &Scale) {
     let from = scale.x(bar.from).min(WIDTH - BAR_MIN);
     let width = (scale.x(bar.to) - from).max(BAR_MIN);
-    let took = show_time(std::time::Duration::from_millis(u64::try_from(bar.to - bar.from).unwrap_or_default()));
+    let took = time(u64::try_from(bar.to - bar.from).unwrap_or_default());
     let backup = if bar.attempt.backup { " k" } else { "" };
+    let wide = if width > GAP_FROM { " w" } else { "" };
     let _ = write!(
         out,
-        "<rect class=\"{}{backup}\" x=\"{from:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"{high}\"><title>{}: {}{}, {took}</title></rect>",
+        "<rect class=\"{}{backup}{wide}\" x=\"{from:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"{high}\"><title>{}: {}{}, {took}</title></rect>",
         class(bar),
         text(&bar.attempt.name.to_string()),
         bar.attempt.fate.word(),
@@ -340,7 +343,10 @@ mod tests {
             let ticks = (wall / tick(wall)) as u32;
             assert!((2..=7).contains(&ticks), "{wall}: {ticks}");
         }
-        assert_eq!([0, 500, 1500, 2000, 120_000, 90_000, 7_200_000].map(axis_time), ["0", "500 ms", "1.5 s", "2 s", "2 min", "1:30", "2:00 h"]);
+        assert_eq!(
+            [0, 500, 1500, 2000, 120_000, 90_000, 7_200_000].map(axis_time),
+            ["0", "500 ms", "1.5 s", "2 s", "2 min", "1:30", "2:00 h"]
+        );
     }
 
     #[test]
