@@ -21,6 +21,7 @@ mod control;
 mod coordinator;
 mod doctor;
 mod each;
+mod explain;
 #[cfg(test)]
 mod fixture;
 mod joblog;
@@ -77,6 +78,8 @@ enum Command {
     Status(status::Args),
     /// A job as one page of HTML: timeline, stragglers, skew, errors
     Report(report::Args),
+    /// The whole story of a task; or why a job moves, or does not
+    Explain(explain::Args),
     /// Block until the job ends
     Wait(wait::Args),
     /// The outputs, in order, on stdout
@@ -127,6 +130,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -4,17 +4,17 @@ pub(super) use super::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use super::reader::Tally;
 use crate::data::Counters;
 
-pub(super) const RECORDS_IN: &str = "records in";
-pub(super) const BYTES_IN: &str = "bytes in";
+pub(crate) const RECORDS_IN: &str = "records in";
+pub(crate) const BYTES_IN: &str = "bytes in";
 pub(super) const PAIRS_OUT: &str = "pairs out";
 pub(super) const PAIRS_SHUFFLED: &str = "pairs shuffled";
-pub(super) const SHUFFLE_BYTES: &str = "shuffle bytes";
-pub(super) const PAIRS_IN: &str = "pairs in";
+pub(crate) const SHUFFLE_BYTES: &str = "shuffle bytes";
+pub(crate) const PAIRS_IN: &str = "pairs in";
 pub(super) const KEYS_IN: &str = "keys in";
 pub(super) const SPILLS: &str = "spills";
 pub(super) const MERGE_PASSES: &str = "merge passes";
 pub(super) const BAD_BLOCKS: &str = "bad blocks";
-pub(super) const OUTPUT_BYTES: &str = "output bytes";
+pub(crate) const OUTPUT_BYTES: &str = "output bytes";
 
 /// Adds `n` to the counter called `name`; a name met before costs no allocation.
 pub(super) fn add(counters: &mut Counters, name: &str, n: u64) {

@@ -29,7 +29,7 @@ mod budget;
 pub mod care;
 #[cfg(test)]
 mod care_tests;
-mod counters;
+pub(crate) mod counters;
 mod draft;
 mod draw;
 mod emitter;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::data::Ran;
+use crate::data::{Ran, Stretch};
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::error::{Error, ErrorKind, Result};
@@ -73,4 +73,24 @@ pub fn went(disk: &dyn Disk, view: &TaskView) -> io::Result<Option<Went>> {
         TaskError::Damaged(_) => ("found files damaged".to_owned(), None),
     };
     Ok(Some(Went { claim: claim.clone(), ran, error: Some(error) }))
+}
+
+/// Of what a command wrote to stderr so many bytes are shown, at most.
+const STDERR_BYTES_MAX: u64 = 4096;
+
+/// The end of what a command wrote to stderr, as far as it can be read; `None` if it wrote nothing.
+pub fn stderr_end(disk: &dyn Disk, claim: &ClaimName, ran: &Ran) -> Option<String> {
+    let path = layout::segment(&claim.worker);
+    let (mut parts, mut left) = (Vec::new(), STDERR_BYTES_MAX);
+    for Stretch(from, len, _) in ran.err.iter().rev() {
+        let want = (*len).min(left);
+        parts.push(disk.read_part(&path, from.saturating_add(len - want), usize::try_from(want).unwrap_or(0)).ok()?);
+        left -= want;
+        if left == 0 {
+            break;
+        }
+    }
+    parts.reverse();
+    let bytes = parts.concat();
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }

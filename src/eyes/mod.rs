@@ -3,18 +3,37 @@
 //! [`status`] is one look for people and scripts; [`verify`] checks every law and every checksum. A file that may still move (`pending/`, `claimed/`) is never
 //! opened, for an NFSv4 server hands whoever reads it a delegation, and everybody waits when that machine dies.
 
-use crate::ids::{ClaimName, WorkerName};
+use std::time::Duration;
 
+use crate::ids::{ClaimName, WorkerName};
+use crate::units::show_time;
+
+pub mod ages;
+pub mod board;
 mod detail;
 pub mod digest;
+pub mod errors;
+pub mod explain;
 pub mod farm;
 pub mod history;
 pub mod items;
+mod pace;
 pub mod report;
+mod sample;
 pub mod show;
+mod slow;
 pub mod status;
 mod tally;
 pub mod verify;
+
+/// `0.4 s`, `3 s`, `2m 05s`: a time for sentences, in milliseconds.
+pub fn span(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        1_000..60_000 => format!("{} s", ms / 1000),
+        _ => show_time(Duration::from_millis(ms)),
+    }
+}
 
 /// True for `map-00042.a1@node7.4121.k3f-00003.json` and `map-00042.a1@node7.4121.k3f.run`.
 pub fn is_shuffle_name(name: &str) -> bool {

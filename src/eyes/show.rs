@@ -4,12 +4,17 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use super::status::{Status, Tasks};
+use super::span;
+use super::status::{HostSeen, Status, Tasks};
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::units::{for_shell, for_terminal, on_one_line, show_size, show_time};
 
 /// Workers told one by one; of more, the quietest.
 const WORKERS_MAX: usize = 20;
+/// Slow claims told one by one.
+const SLOW_MAX: usize = 5;
+/// Machines told one by one.
+const HOSTS_MAX: usize = 20;
 
 impl Status {
     /// `phase map 3/8`, for sentences of other commands.
@@ -48,13 +53,20 @@ impl Status {
             "attempts {} done, {} failed, {} lost or taken back",
             self.attempts.done, self.attempts.failed, self.attempts.expired
         );
+        self.taken_back_text(&mut text);
         self.pace_text(&mut text);
+        self.data_text(&mut text);
         self.end_text(&mut text);
         if self.end.is_none() {
             self.people_text(&mut text);
+            self.slow_text(&mut text);
         }
         for error in &self.errors {
-            let _ = writeln!(text, "error    {}: {}", error.attempt, error.text.replace('\n', "\n         "));
+            let ago = error.age_ms.filter(|_| self.end.is_none()).map_or_else(String::new, |ms| format!(" ({} ago)", span(ms)));
+            let _ = writeln!(text, "error    {}{ago}: {}", error.attempt, error.text.replace('\n', "\n         "));
+            if let Some(output) = &error.output {
+                let _ = writeln!(text, "         | {}", output.replace('\n', "\n         | "));
+            }
         }
         for path in self.foreign.iter().map(|path| on_one_line(path)) {
             let _ = writeln!(text, "foreign  {path} is not flockwork's; it is left alone");
@@ -72,14 +84,55 @@ impl Status {
     fn pace_text(&self, text: &mut String) {
         let Some(pace) = self.pace else { return };
         let mean = if pace.mean_task_ms < 10 { "under 0.01 s".to_owned() } else { show_time(Duration::from_millis(pace.mean_task_ms)) };
-        let _ = write!(text, "pace     {mean} a task");
+        let _ = write!(text, "pace     {mean} a task, half of them under {}", span(pace.median_task_ms.max(100)));
         if let Some(rate) = pace.tasks_per_second {
             let _ = write!(text, ", {rate} tasks/s");
+        }
+        if let Some(rate) = pace.bytes_per_second {
+            let _ = write!(text, ", {}/s", show_size(rate as u64));
+        }
+        if let Some(rate) = pace.records_per_second {
+            let _ = write!(text, ", {} {}/s", rate as u64, if self.phase == "reduce" { "pairs" } else { "records" });
         }
         if let Some(eta) = pace.eta_ms {
             let _ = write!(text, ", about {} to the end of this phase", show_time(Duration::from_millis(eta)));
         }
         text.push('\n');
+    }
+
+    fn taken_back_text(&self, text: &mut String) {
+        let taken = &self.taken_back;
+        let kinds = [(taken.lost, "lost"), (taken.given_back, "given back"), (taken.dropped, "dropped"), (taken.retracted, "retracted")];
+        let told: Vec<String> = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if !told.is_empty() {
+            let of =
+                if taken.sampled < self.attempts.expired as usize { format!(" (of {} looked at)", taken.sampled) } else { String::new() };
+            let _ = writeln!(text, "         of those taken back {}{of}", told.join(", "));
+        }
+    }
+
+    fn data_text(&self, text: &mut String) {
+        let data = &self.data;
+        let told = [
+            data.records_in.map(|n| format!("{n} records in")),
+            data.bytes_in.map(|n| format!("{} in", show_size(n))),
+            data.shuffle_bytes.map(|n| format!("{} shuffled", show_size(n))),
+            data.output_bytes.map(|n| format!("{} out", show_size(n))),
+        ];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        if !told.is_empty() {
+            let about = if data.estimated { "about " } else { "" };
+            let _ = writeln!(text, "data     {about}{}", told.join(", "));
+        }
+    }
+
+    fn slow_text(&self, text: &mut String) {
+        for slow in self.slowest.iter().take(SLOW_MAX) {
+            let _ = writeln!(text, "slowest  {} has run for {} at least", slow.claim, span(slow.running_ms));
+        }
+        for line in self.ages.lines() {
+            let _ = writeln!(text, "{line}");
+        }
     }
 
     fn end_text(&self, text: &mut String) {
@@ -102,7 +155,8 @@ impl Status {
 
     fn people_text(&self, text: &mut String) {
         if let Some(at) = &self.newest_sign_of_life {
-            let _ = writeln!(text, "newest sign of life: {at} by the server's clock");
+            let ago = self.newest_ago_ms.map_or_else(String::new, |ms| format!(", {} ago by this machine's", span(ms)));
+            let _ = writeln!(text, "newest sign of life: {at} by the server's clock{ago}");
         }
         match &self.coordinator {
             Some(lead) => _ = writeln!(text, "coordinator: seen {}", quiet(lead.quiet_ms)),
@@ -114,6 +168,13 @@ impl Status {
         }
         for trouble in &self.storage {
             let _ = writeln!(text, "storage  {}; everybody waits, and goes on when that is over", on_one_line(trouble));
+        }
+        for HostSeen { host, slots, busy, quiet_ms } in self.hosts.iter().take(HOSTS_MAX) {
+            let slots = if *slots == 1 { "1 slot".to_owned() } else { format!("{slots} slots") };
+            let _ = writeln!(text, "host     {host}: {slots}, {busy} at work, seen {}", quiet(*quiet_ms));
+        }
+        if self.hosts.len() > HOSTS_MAX {
+            let _ = writeln!(text, "host     and {} more", self.hosts.len() - HOSTS_MAX);
         }
         for worker in workers.iter().take(WORKERS_MAX) {
             let claim = worker.claim.as_deref().and_then(|claim| claim.split('@').next()).unwrap_or("nothing");
@@ -137,10 +198,7 @@ fn line_of_tasks(text: &mut String, name: &str, tasks: &Tasks) {
 }
 
 fn quiet(ms: Option<u64>) -> String {
-    ms.map_or_else(
-        || "at an unknown time".to_owned(),
-        |ms| format!("{} before the newest sign of life", show_time(Duration::from_millis(ms))),
-    )
+    ms.map_or_else(|| "at an unknown time".to_owned(), |ms| format!("{} before the newest sign of life", span(ms)))
 }
 
 /// What to do where nothing can move, as far as one look can tell.
@@ -163,8 +221,15 @@ pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
     if status.paused {
         hints.push(format!("the job is paused; `flockwork resume {job}` lets it go on"));
     }
-    if status.workers.is_empty() {
-        hints.push(format!("no worker is registered; start one with `flockwork worker {job}`"));
+    let start = format!("start one with `flockwork worker {job}`");
+    match status.no_worker_ms {
+        Some(ms) if status.workers.is_empty() => hints.push(format!("no worker has been seen for {}; {start}", span(ms))),
+        Some(ms) => hints.push(format!("no worker has been seen for {}: those that are registered are silent; {start}", span(ms))),
+        None if status.workers.is_empty() => hints.push(format!("no worker is registered; {start}")),
+        None => {}
+    }
+    if let Some(ms) = status.newest_ago_ms.filter(|ms| *ms > lease_ms.saturating_mul(3)) {
+        hints.push(format!("nobody here has given a sign of life for {}, if this machine's clock and the server's agree", span(ms)));
     }
     hints
 }

@@ -10,26 +10,40 @@
 //! | `percent` | tasks done of all tasks; 100 once finished |
 //! | `map`, `reduce` | tasks by state: `total`, `waiting` (not issued), `pending`, `claimed`, `done` |
 //! | `attempts` | ended ones: `done`, `failed` (reported an error), `expired` (lost, given back, dropped, retracted) |
-//! | `pace` | from a sample of done records of the running phase: `sampled`, `mean_task_ms`, `tasks_per_second`, `eta_ms` (of this phase; rough; null where nothing is claimed, or those sampled took less than a second together); or null |
+//! | `taken_back` | of those in `expired/`, at most 200 of which are read: `sampled`, and of these `lost`, `given_back`, `dropped`, `retracted` |
+//! | `pace` | from a sample of done records of the running phase: `sampled`, `mean_task_ms`, `median_task_ms`, `tasks_per_second`, `bytes_per_second` (read by maps, written by reduces), `records_per_second` (or pairs, in reduce), `eta_ms` (of this phase, should what is left take the median; rough; null where nothing is claimed, or those sampled took less than a second together); or null |
+//! | `data` | what went through so far: `records_in`, `bytes_in`, `shuffle_bytes`, `output_bytes`, each null where no record says it; `estimated` from a sample of at most 200 records of a phase |
 //! | `newest_sign_of_life` | RFC 3339, by the server's clock: the newest mtime among workers, claims and coordinator; or null |
+//! | `newest_ago_ms` | how long ago that is by this machine's clock: as right as the two clocks agree; for people; or null |
+//! | `no_worker_ms` | for how long no worker has been seen, up to the newest sign of life; null while one is alive, or where nobody can tell |
 //! | `coordinator` | `quiet_ms`: how much older its file is than that; null where none ever led the job |
 //! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, `trouble` (what the disk refuses it; or null; of the first 200), ordered by name |
+//! | `hosts` | their machines, by name: `host`, `slots` (workers registered), `busy` (of these with a claim), `quiet_ms` (of the least quiet) |
 //! | `storage` | sentences on why nothing can be written here now: a full or read-only file system; empty where it can |
 //! | `claims` | of the tasks on their highest attempt first, at most 5: `claim`, `task`, `attempt`, `worker`, `quiet_ms` |
-//! | `errors` | the last reported ones, at most 5: `attempt`, `text` |
+//! | `slowest` | the claims that have run longest, at most 10: `claim`, `task`, `attempt`, `worker`, `host`, `running_ms` (at least), `quiet_ms` |
+//! | `ages` | how many of how old: `upto_s` (upper ends of the classes in seconds; each is twice the one before, and one more class is beyond), `pending` (since issued) and `claimed` (for how long they run), each `total`, `sampled`, `counts` |
+//! | `errors` | the last reported ones, at most 5: `attempt`, `text` (its first lines), `output` (the end of the command's stderr, or of a longer text; or null), `age_ms` (or null) |
 //! | `foreign`, `foreign_count` | paths that are not flockwork's, at most 5, and how many there are |
 //! | `end` | `outcome`, `at`, `error`, `outputs`, `output_bytes`, `counters`, `busy_ms`; null before |
 //! | `hints` | sentences on what to do where nothing can move |
 //!
 //! No two machines' clocks are compared: an age is the distance of two mtimes that the server stamped. When everybody is dead, everybody is as
-//! quiet as the newest sign of life, which is why that is shown too. Cost: one listing per directory, one look per worker and claim (at most
-//! 2000), and at most 200 small files read, none of which can still be worked on.
+//! quiet as the newest sign of life, which is why that is shown too.
+//!
+//! Cost: one listing per directory, which is all that grows with the number of tasks (a hundred thousand names a call or two tenths of a second); one look per worker and claim (at most
+//! 2000), two per claim (at most 500) and one per pending task (at most 200); and some 600 small files read at most, none of which can still be worked on.
 
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::ages::Ages;
+use super::errors::{self, TakenBack};
+use super::sample::{self, Sample};
+use super::slow::Runs;
 use super::tally::{self, Beats, TOLD_MAX};
+use super::{pace, show};
 use crate::data::Counters;
 use crate::disk::{Disk, real};
 use crate::error::{Error, Result};
@@ -37,7 +51,7 @@ use crate::job::end::{self, End, Outcome};
 use crate::job::layout::{self, COORDINATOR_LOCK};
 use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
-use crate::units::show_stamp;
+use crate::units::{now_ms, show_stamp};
 
 /// One look; see the file's head for the fields.
 #[derive(Debug, Clone, Serialize)]
@@ -55,12 +69,19 @@ pub struct Status {
     pub map: Tasks,
     pub reduce: Tasks,
     pub attempts: end::Attempts,
+    pub taken_back: TakenBack,
     pub pace: Option<Pace>,
+    pub data: Data,
     pub newest_sign_of_life: Option<String>,
+    pub newest_ago_ms: Option<u64>,
+    pub no_worker_ms: Option<u64>,
     pub storage: Vec<String>,
     pub coordinator: Option<Lead>,
     pub workers: Vec<WorkerSeen>,
+    pub hosts: Vec<HostSeen>,
     pub claims: Vec<ClaimSeen>,
+    pub slowest: Vec<Slow>,
+    pub ages: Ages,
     pub errors: Vec<ErrorSeen>,
     pub foreign: Vec<String>,
     pub foreign_count: usize,
@@ -85,8 +106,22 @@ pub struct Tasks {
 pub struct Pace {
     pub sampled: usize,
     pub mean_task_ms: u64,
+    pub median_task_ms: u64,
     pub tasks_per_second: Option<f64>,
+    pub bytes_per_second: Option<f64>,
+    pub records_per_second: Option<f64>,
     pub eta_ms: Option<u64>,
+}
+
+/// What went through the job so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the table above")]
+pub struct Data {
+    pub estimated: bool,
+    pub records_in: Option<u64>,
+    pub bytes_in: Option<u64>,
+    pub shuffle_bytes: Option<u64>,
+    pub output_bytes: Option<u64>,
 }
 
 /// The coordinator, as its file shows it.
@@ -108,6 +143,29 @@ pub struct WorkerSeen {
     pub trouble: Option<String>,
 }
 
+/// A machine with registered workers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the table above")]
+pub struct HostSeen {
+    pub host: String,
+    pub slots: usize,
+    pub busy: usize,
+    pub quiet_ms: Option<u64>,
+}
+
+/// A claim that has run for long.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the fields are the table above")]
+pub struct Slow {
+    pub claim: String,
+    pub task: String,
+    pub attempt: u32,
+    pub worker: String,
+    pub host: String,
+    pub running_ms: u64,
+    pub quiet_ms: Option<u64>,
+}
+
 /// A claim that may be a slow one.
 #[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
@@ -125,6 +183,8 @@ pub struct ClaimSeen {
 pub struct ErrorSeen {
     pub attempt: String,
     pub text: String,
+    pub output: Option<String>,
+    pub age_ms: Option<u64>,
 }
 
 /// How the job ended.
@@ -144,10 +204,18 @@ pub struct EndSeen {
 pub fn look(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>) -> Result<Status> {
     let known = shape.unwrap_or(Shape { maps: 0, reduces: spec.ask.reduces });
     let snapshot = Snapshot::take(disk, known, Belief::Glance).map_err(|error| Error::io("cannot list the job", root, error))?;
+    of(disk, root, spec, shape, &snapshot)
+}
+
+/// What is to be said of the job when its directory looks like `snapshot`.
+pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snapshot: &Snapshot) -> Result<Status> {
     let end = if snapshot.phases.end { end::load(disk, root)? } else { None };
-    let beats = Beats::look(disk, &snapshot);
+    let beats = Beats::look(disk, snapshot);
+    let runs = Runs::look(disk, snapshot, &beats);
     let (map, reduce) = (tally::tasks(&snapshot.maps), tally::tasks(&snapshot.reduces));
-    let phase = phase(shape, &snapshot, end.as_ref());
+    let phase = phase(shape, snapshot, end.as_ref());
+    let samples = (Sample::read(disk, &snapshot.maps), Sample::read(disk, &snapshot.reduces));
+    let workers = tally::workers(disk, snapshot, &beats);
     let mut status = Status {
         version: 1,
         job: root.display().to_string(),
@@ -160,21 +228,43 @@ pub fn look(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>) -> 
         percent: percent(phase, &map, &reduce),
         map,
         reduce,
-        attempts: tally::attempts(&snapshot),
-        pace: tally::pace(disk, phase, &snapshot),
+        attempts: tally::attempts(snapshot),
+        taken_back: errors::taken_back(disk, snapshot),
+        pace: pace_now(phase, (&map, &reduce), (&samples.0, &samples.1), &runs.ms()),
+        data: sample::data(&samples.0, &samples.1),
         newest_sign_of_life: beats.newest.map(show_stamp),
+        newest_ago_ms: beats.newest.and_then(ago_ms),
+        no_worker_ms: if end.is_none() { beats.no_worker_ms(disk, snapshot, spec.ask.lease()) } else { None },
         storage: if end.is_none() { storage(root, &spec.ask.output) } else { Vec::new() },
         coordinator: beats.of(COORDINATOR_LOCK).map(|_| Lead { quiet_ms: beats.quiet_ms(COORDINATOR_LOCK) }),
-        workers: tally::workers(disk, &snapshot, &beats),
-        claims: tally::claims(&snapshot, &beats),
-        errors: tally::errors(disk, &snapshot),
+        hosts: tally::hosts(&workers),
+        workers,
+        claims: tally::claims(snapshot, &beats),
+        slowest: tally::slowest(&runs, &beats),
+        ages: tally::ages(disk, snapshot, &beats, &runs),
+        errors: errors::last(disk, snapshot, beats.newest),
         foreign: snapshot.foreign.iter().take(TOLD_MAX).cloned().collect(),
         foreign_count: snapshot.foreign.len(),
         end: end.map(EndSeen::of),
         hints: Vec::new(),
     };
-    status.hints = super::show::hints(&status, spec.ask.lease());
+    status.hints = show::hints(&status, spec.ask.lease());
     Ok(status)
+}
+
+/// That of the phase that runs.
+fn pace_now(phase: &str, tasks: (&Tasks, &Tasks), samples: (&Sample, &Sample), running_ms: &[u64]) -> Option<Pace> {
+    match phase {
+        "map" => pace::pace_of(samples.0, tasks.0, running_ms),
+        "reduce" => pace::pace_of(samples.1, tasks.1, running_ms),
+        _ => None,
+    }
+}
+
+/// How long ago the server stamped this, should its clock and this machine's agree.
+fn ago_ms(stamp: i128) -> Option<u64> {
+    let ms = i128::from(now_ms()) - stamp / 1_000_000;
+    u64::try_from(ms.max(0)).ok()
 }
 
 /// Why nothing can be written where the job and its outputs are.

@@ -1,32 +1,29 @@
 //! What one look adds up to: tasks by state, the pace, who was seen when. The parts of [`Status`](super::status::Status).
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::status::{ClaimSeen, ErrorSeen, Pace, Tasks, WorkerSeen};
-use crate::data::BadRecord;
+use super::ages::{Ages, Row, UPTO_S};
+use super::slow::Runs;
+use super::status::{ClaimSeen, HostSeen, Slow, Tasks, WorkerSeen};
 use crate::disk::{Disk, Soon};
-use crate::ids::ClaimName;
+use crate::ids::AttemptId;
 use crate::job::end::Attempts;
 use crate::job::layout::{self, COORDINATOR_LOCK, State};
-use crate::job::outputs;
-use crate::job::record::{self, RECORD_BYTES_MAX, TaskError};
 use crate::job::register::Presence;
 use crate::job::snapshot::{Snapshot, TaskView};
 
 /// Most files whose mtime is asked for, of each kind.
 pub const LOOKS_MAX: usize = 2000;
-/// Most done records read for the pace.
-pub const RECORDS_MAX: usize = 200;
+/// Most files of workers read.
+const READS_MAX: usize = 200;
+/// Most pending tasks asked how old they are.
+const PENDING_MAX: usize = 200;
 /// Most of claims, errors and foreign paths told.
 pub(super) const TOLD_MAX: usize = 5;
 /// A look that hangs longer is done without.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// With less work than this sampled, in milliseconds, nobody can tell a rate from it.
-const RATE_MS_MIN: u64 = 1000;
-/// Longest error text told, in characters.
-const TEXT_CHARS_MAX: usize = 400;
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The files whose mtime is the heartbeat, and how old each is.
 pub(super) struct Beats {
@@ -51,12 +48,36 @@ impl Beats {
         Beats { stamps, newest }
     }
 
+    /// Asks one more file, if it was not asked yet.
+    pub(super) fn add(&mut self, disk: &dyn Disk, path: String) {
+        if !self.stamps.contains_key(&path)
+            && let Ok(Soon::Back(look)) = disk.look_soon(&path, PATIENCE)
+        {
+            self.newest = self.newest.max(Some(look.stamp));
+            self.stamps.insert(path, look.stamp);
+        }
+    }
+
     pub(super) fn of(&self, path: &str) -> Option<i128> {
         self.stamps.get(path).copied()
     }
 
     pub(super) fn quiet_ms(&self, path: &str) -> Option<u64> {
-        u64::try_from((self.newest? - self.of(path)?) / 1_000_000).ok()
+        self.since_ms(self.of(path)?)
+    }
+
+    /// How much older than the newest sign of life this stamp is.
+    pub(super) fn since_ms(&self, stamp: i128) -> Option<u64> {
+        u64::try_from((self.newest? - stamp) / 1_000_000).ok()
+    }
+
+    /// For how long no worker has been seen; `None` while one is no quieter than a lease. An empty folder has been so since it was changed last.
+    pub(super) fn no_worker_ms(&self, disk: &dyn Disk, snapshot: &Snapshot, lease: Duration) -> Option<u64> {
+        if snapshot.workers.is_empty() {
+            return self.since_ms(disk.look(layout::WORKERS).ok()?.stamp);
+        }
+        let least = snapshot.workers.iter().filter_map(|worker| self.quiet_ms(&layout::worker(worker))).min()?;
+        Some(least).filter(|ms| Duration::from_millis(*ms) > lease)
     }
 }
 
@@ -83,35 +104,6 @@ pub(super) fn attempts(snapshot: &Snapshot) -> Attempts {
     Attempts { done: count(|view| view.done.len()), failed: count(|view| view.failed.len()), expired: count(|view| view.expired.len()) }
 }
 
-/// The running phase's mean time per task, from records spread evenly over it.
-pub(super) fn pace(disk: &dyn Disk, phase: &str, snapshot: &Snapshot) -> Option<Pace> {
-    let views = match phase {
-        "map" => &snapshot.maps,
-        "reduce" => &snapshot.reduces,
-        _ => return None,
-    };
-    let done: Vec<&ClaimName> = views.iter().filter_map(|view| view.done.first()).collect();
-    let step = done.len().div_ceil(RECORDS_MAX).max(1);
-    let times: Vec<u64> = done
-        .iter()
-        .step_by(step)
-        .filter_map(|claim| outputs::done_record(disk, claim).ok().flatten())
-        .map(|(_, elapsed_ms)| elapsed_ms)
-        .collect();
-    pace_of(&times, &tasks(views))
-}
-
-fn pace_of(times: &[u64], now: &Tasks) -> Option<Pace> {
-    let worked_ms = times.iter().fold(0u64, |sum, time| sum.saturating_add(*time));
-    let mean_task_ms = worked_ms.checked_div(times.len() as u64)?;
-    let mean = mean_task_ms.max(1) as f64;
-    let hands = (now.claimed > 0 && worked_ms >= RATE_MS_MIN).then_some(now.claimed as f64);
-    let tasks_per_second = hands.map(|hands| (hands * 10_000.0 / mean).round() / 10.0);
-    // Those under way are half done, on average.
-    let left = (now.waiting + now.pending) as f64 + now.claimed as f64 / 2.0;
-    Some(Pace { sampled: times.len(), mean_task_ms, tasks_per_second, eta_ms: hands.map(|hands| (left * mean / hands) as u64) })
-}
-
 pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats) -> Vec<WorkerSeen> {
     let claims: HashMap<_, _> = snapshot.tasks().flat_map(|(_, view)| &view.claimed).map(|claim| (&claim.worker, claim)).collect();
     let seen = snapshot.workers.iter().enumerate().map(|(n, worker)| WorkerSeen {
@@ -121,7 +113,7 @@ pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats) -> Ve
         quiet_ms: beats.quiet_ms(&layout::worker(worker)),
         claim: claims.get(worker).map(ToString::to_string),
         // Of very many the rest are not asked.
-        trouble: (n < RECORDS_MAX).then(|| Presence::trouble_of(disk, worker)).flatten(),
+        trouble: (n < READS_MAX).then(|| Presence::trouble_of(disk, worker)).flatten(),
     });
     seen.collect()
 }
@@ -143,45 +135,43 @@ pub(super) fn claims(snapshot: &Snapshot, beats: &Beats) -> Vec<ClaimSeen> {
     claims
 }
 
-pub(super) fn errors(disk: &dyn Disk, snapshot: &Snapshot) -> Vec<ErrorSeen> {
-    let failed = snapshot.tasks().flat_map(|(_, view)| &view.failed).take(LOOKS_MAX);
-    let mut by_time: Vec<(i128, &ClaimName)> =
-        failed.filter_map(|claim| Some((disk.look(&layout::held(State::Failed, claim)).ok()?.stamp, claim))).collect();
-    by_time.sort_by_key(|(stamp, _)| Reverse(*stamp));
-    let told = by_time.iter().take(TOLD_MAX).filter_map(|(_, claim)| {
-        let bytes = disk.read(&layout::held(State::Failed, claim), RECORD_BYTES_MAX).ok()?;
-        let text = match record::own_error(&claim.to_string(), &bytes) {
-            TaskError::App(text)
-            | TaskError::Input(text)
-            | TaskError::Command { why: text, .. }
-            | TaskError::Record(BadRecord { why: text, .. }) => text,
-            TaskError::Damaged(names) => format!("found the shuffle files of {} map attempts missing or damaged", names.len()),
-        };
-        Some(ErrorSeen { attempt: claim.to_string(), text: first_lines(&text) })
-    });
-    told.collect()
-}
-
-fn first_lines(text: &str) -> String {
-    text.lines().take(3).collect::<Vec<_>>().join("\n").chars().take(TEXT_CHARS_MAX).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_is_told_only_from_a_second_of_work() {
-        let now = Tasks { total: 100, pending: 90, claimed: 4, done: 6, ..Tasks::default() };
-        let pace = pace_of(&[0, 0, 0, 0, 0, 30], &now).expect("some are done");
-        assert_eq!(
-            (pace.sampled, pace.mean_task_ms, pace.tasks_per_second, pace.eta_ms),
-            (6, 5, None, None),
-            "nobody knows what the next will take"
-        );
-        let pace = pace_of(&[200; 6], &now).expect("some are done");
-        assert_eq!((pace.mean_task_ms, pace.tasks_per_second, pace.eta_ms), (200, Some(20.0), Some(4600)));
-        assert!(pace_of(&[200; 6], &Tasks { claimed: 0, ..now }).is_some_and(|pace| pace.tasks_per_second.is_none()), "nobody works");
-        assert!(pace_of(&[], &now).is_none());
+/// The machines that registered workers are on, in the order of their names.
+pub(super) fn hosts(workers: &[WorkerSeen]) -> Vec<HostSeen> {
+    let mut hosts: BTreeMap<&str, HostSeen> = BTreeMap::new();
+    for worker in workers {
+        let host = hosts.entry(&worker.host).or_insert_with(|| HostSeen { host: worker.host.clone(), slots: 0, busy: 0, quiet_ms: None });
+        host.slots += 1;
+        host.busy += usize::from(worker.claim.is_some());
+        host.quiet_ms = [host.quiet_ms, worker.quiet_ms].into_iter().flatten().min();
     }
+    hosts.into_values().collect()
+}
+
+/// The claims that have run longest.
+pub(super) fn slowest(runs: &Runs<'_>, beats: &Beats) -> Vec<Slow> {
+    let slow = runs.slowest().map(|(running_ms, claim)| Slow {
+        claim: claim.to_string(),
+        task: claim.attempt.task.to_string(),
+        attempt: claim.attempt.number,
+        worker: claim.worker.to_string(),
+        host: claim.worker.host().to_owned(),
+        running_ms,
+        quiet_ms: beats.quiet_ms(&layout::held(State::Claimed, claim)),
+    });
+    slow.collect()
+}
+
+/// How old what waits is, and how long what is worked on has run.
+pub(super) fn ages(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats, runs: &Runs<'_>) -> Ages {
+    let pending: Vec<AttemptId> =
+        snapshot.tasks().flat_map(|(task, view)| view.pending.iter().map(move |number| task.attempt(*number))).collect();
+    let step = pending.len().div_ceil(PENDING_MAX).max(1);
+    let asked = pending.iter().step_by(step).filter_map(|attempt| match disk.look_soon(&layout::pending(*attempt), PATIENCE) {
+        Ok(Soon::Back(look)) => Some(look.stamp),
+        Ok(Soon::Hanging) | Err(_) => None,
+    });
+    let stamps: Vec<i128> = asked.collect();
+    let newest = stamps.iter().copied().chain(beats.newest).max().unwrap_or_default();
+    let since = stamps.iter().filter_map(|stamp| u64::try_from((newest - stamp) / 1_000_000).ok());
+    Ages { upto_s: UPTO_S, pending: Row::of(pending.len(), since), claimed: Row::of(runs.total, runs.ms()) }
 }

@@ -1,0 +1,170 @@
+//! The attempts of one task: what their files say, where these do not move any more; of the others only names and stamps.
+
+use std::collections::HashSet;
+
+use super::Attempt;
+use crate::data::{Made, bytes_of};
+use crate::disk::Disk;
+use crate::eyes::errors::{last_lines, words};
+use crate::eyes::items::stderr_end;
+use crate::eyes::slow;
+use crate::eyes::tally::Beats;
+use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
+use crate::job::end::{END_BYTES_MAX, End};
+use crate::job::layout::{self, PHASE, State};
+use crate::job::record::{self, Ended, Event, Line, RECORD_BYTES_MAX, TaskError};
+use crate::job::skip::{self, Said};
+use crate::job::snapshot::{Snapshot, TaskView};
+use crate::job::spec::Spec;
+
+/// What counts against a task, as its coordinator reckons.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Reported errors.
+    pub errors: usize,
+    /// Lost leases, and results taken back.
+    pub losses: usize,
+}
+
+/// All attempts of `task`, in order.
+pub(super) fn read(disk: &dyn Disk, task: TaskId, view: &TaskView, beats: &Beats) -> Vec<Attempt> {
+    let mut attempts: Vec<Attempt> = view.pending.iter().map(|number| pending(disk, task.attempt(*number), beats)).collect();
+    attempts.extend(view.claimed.iter().map(|claim| claimed(disk, claim, beats)));
+    let held = |state, claims: &[ClaimName]| -> Vec<Attempt> {
+        claims.iter().map(|claim| ended(disk, state, &TaskFile::Held(claim.clone()))).collect()
+    };
+    attempts.extend(held(State::Done, &view.done));
+    attempts.extend(held(State::Failed, &view.failed));
+    attempts.extend(view.expired.iter().map(|file| ended(disk, State::Expired, file)));
+    attempts.sort_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
+    attempts
+}
+
+fn named(file: &TaskFile, state: State) -> Attempt {
+    let worker = match file {
+        TaskFile::Held(claim) => Some(&claim.worker),
+        TaskFile::Free(_) => None,
+    };
+    Attempt {
+        name: file.to_string(),
+        number: file.attempt().number,
+        state: state.dir(),
+        worker: worker.map(ToString::to_string),
+        host: worker.map(|worker| worker.host().to_owned()),
+        pid: worker.map(crate::ids::WorkerName::pid),
+        ..Attempt::default()
+    }
+}
+
+fn pending(disk: &dyn Disk, attempt: AttemptId, beats: &Beats) -> Attempt {
+    let issued = disk.look(&layout::pending(attempt)).ok();
+    let waiting_ms = issued.and_then(|look| beats.since_ms(look.stamp));
+    Attempt { waiting_ms, ..named(&TaskFile::Free(attempt), State::Pending) }
+}
+
+fn claimed(disk: &dyn Disk, claim: &ClaimName, beats: &Beats) -> Attempt {
+    let quiet_ms = beats.quiet_ms(&layout::held(State::Claimed, claim));
+    let running_ms = slow::running_ms(disk, claim, beats).filter(|_| slow::is_told(disk, claim));
+    Attempt { quiet_ms, running_ms, ..named(&TaskFile::Held(claim.clone()), State::Claimed) }
+}
+
+/// One whose file moves no more.
+fn ended(disk: &dyn Disk, state: State, file: &TaskFile) -> Attempt {
+    let bytes = disk.read(&state.path(file), RECORD_BYTES_MAX).unwrap_or_default();
+    let mut attempt = of_lines(named(file, state), &record::parse(&bytes));
+    match state {
+        State::Done => attempt.outcome = Some("result").filter(|_| record::own_result(&attempt.name, &bytes).is_some()),
+        State::Failed => {
+            let error = record::own_error(&attempt.name, &bytes);
+            attempt.outcome = Some(if matches!(error, TaskError::Damaged(_)) { "damaged" } else { "error" });
+            let (text, ran) = words(error);
+            if let (TaskFile::Held(claim), Some(ran)) = (file, &ran) {
+                attempt.output = stderr_end(disk, claim, ran).map(|text| last_lines(&text));
+            }
+            attempt.error = Some(text);
+        }
+        State::Expired => attempt.outcome = Some(outcome(record::why_ended(&attempt.name, &bytes))),
+        State::Pending | State::Claimed => {}
+    }
+    attempt
+}
+
+fn outcome(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Lost => "lost",
+        Ended::GivenBack => "given_back",
+        Ended::Dropped => "dropped",
+        Ended::Retracted => "retracted",
+    }
+}
+
+/// What the lines of its file add; of results only its own counts.
+fn of_lines(mut attempt: Attempt, lines: &[Line]) -> Attempt {
+    for Line { by, at, event } in lines {
+        let is_own = *by == attempt.name;
+        match event {
+            Event::Issued { .. } => (attempt.issued_by, attempt.issued) = (Some(by.clone()), Some(at.clone())),
+            Event::Claimed { .. } if is_own => attempt.claimed = Some(at.clone()),
+            Event::Result { made, elapsed_ms } if is_own => {
+                (attempt.ended, attempt.elapsed_ms) = (Some(at.clone()), Some(*elapsed_ms));
+                (attempt.bytes, attempt.skipped) = (Some(bytes_made(made)), made.skipped.len());
+                attempt.counters.clone_from(&made.counters);
+            }
+            Event::Error(_) if is_own => attempt.ended = Some(at.clone()),
+            Event::Ended(_) => attempt.ended = Some(at.clone()),
+            Event::Claimed { .. } | Event::Result { .. } | Event::Error(_) | Event::Reached(_) => {}
+        }
+    }
+    attempt
+}
+
+/// Of its files, or where it is a command, of what it wrote.
+fn bytes_made(made: &Made) -> u64 {
+    let written = made.ran.as_ref().map_or(0, |ran| bytes_of(&ran.out).saturating_add(bytes_of(&ran.err)));
+    made.files.iter().fold(written, |sum, file| sum.saturating_add(file.len))
+}
+
+/// Marks the attempt that counts: the one that the end names, or else the first with a result.
+pub(super) fn mark_counting(attempts: &mut [Attempt], end: Option<&End>) {
+    let named = |attempt: &Attempt| end.is_some_and(|end| end.outputs.iter().any(|output| output.attempt == attempt.name));
+    let at = attempts.iter().position(named).or_else(|| attempts.iter().position(|attempt| attempt.outcome == Some("result")));
+    if let Some(at) = at {
+        attempts[at].counts = true;
+    }
+}
+
+/// The attempts that earlier, retried ends blamed: they count no more.
+pub(super) fn blamed(disk: &dyn Disk, snapshot: &Snapshot) -> HashSet<String> {
+    let ends = snapshot.phases.retried.iter().filter_map(|name| disk.read(&format!("{PHASE}/{name}"), END_BYTES_MAX).ok());
+    ends.filter_map(|bytes| serde_json::from_slice::<End>(&bytes).ok()).flat_map(|end| end.blames).collect()
+}
+
+/// Counts what stands against the task.
+pub(super) fn count(disk: &dyn Disk, spec: &Spec, task: TaskId, view: &TaskView, blamed: &HashSet<String>) -> Tally {
+    let failed = view.failed.iter().map(|claim| (State::Failed, TaskFile::Held(claim.clone())));
+    let files = failed.chain(view.expired.iter().map(|file| (State::Expired, file.clone())));
+    let mut read: Vec<(State, TaskFile, Vec<u8>)> = files
+        .filter(|(_, file)| file.attempt().task == task && !blamed.contains(&file.to_string()))
+        .map(|(state, file)| {
+            let bytes = disk.read(&state.path(&file), RECORD_BYTES_MAX).unwrap_or_default();
+            (state, file, bytes)
+        })
+        .collect();
+    read.sort_by_key(|(_, file, _)| (file.attempt().number, file.to_string()));
+    let spot = |(state, file, bytes): &(State, TaskFile, Vec<u8>)| match skip::said(*state, &file.to_string(), bytes) {
+        Said::FailedAt(spot, _) if spec.ask.skip_bad_records => Some(spot),
+        Said::FailedAt(..) | Said::Failed | Said::Nothing => None,
+    };
+    let bad = skip::bad(read.iter().filter_map(spot));
+    let mut tally = Tally::default();
+    for entry in read.iter().filter(|entry| !spot(entry).is_some_and(|spot| bad.contains(&spot))) {
+        let (state, file, bytes) = entry;
+        let name = file.to_string();
+        match state {
+            State::Failed => tally.errors += usize::from(!matches!(record::own_error(&name, bytes), TaskError::Damaged(_))),
+            State::Expired => tally.losses += usize::from(matches!(record::why_ended(&name, bytes), Ended::Lost | Ended::Retracted)),
+            State::Pending | State::Claimed | State::Done => {}
+        }
+    }
+    tally
+}
