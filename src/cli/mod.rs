@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod app_list;
 mod ask;
+mod board;
 mod cat;
 mod cat_items;
 mod chaos;

@@ -7,20 +7,16 @@ use std::path::Path;
 
 use super::digest::Digest;
 use super::history::History;
-use super::items::Items;
-use crate::data::{Ran, Stretch};
+use super::items::{self, Items};
+use crate::data::Ran;
 use crate::disk::Disk;
-use crate::each::segment::Reader;
-use crate::ids::{ClaimName, Phase, TaskId, WorkerName};
-use crate::job::layout;
+use crate::ids::{ClaimName, Phase, TaskId};
 use crate::job::plan::Plan;
 use crate::job::spec::Spec;
 use crate::units::on_one_line;
 
 /// Most characters of an item or a piece that are shown.
 const WHAT_CHARS_MAX: usize = 200;
-/// Most bytes of a command's output that are shown.
-const OUTPUT_BYTES_MAX: u64 = 4096;
 
 /// Adds to `digest` what can be read of the tasks that it names.
 pub(super) fn fill(digest: &mut Digest, disk: &dyn Disk, root: &Path, spec: &Spec, history: &History) {
@@ -37,7 +33,7 @@ pub(super) fn fill(digest: &mut Digest, disk: &dyn Disk, root: &Path, spec: &Spe
     for trouble in &mut digest.troubles {
         let Ok(claim) = trouble.attempt.parse::<ClaimName>() else { continue };
         trouble.what = what.of(claim.attempt.task);
-        trouble.output = ran.get(&trouble.attempt).and_then(|ran| last_words(root, &claim.worker, ran));
+        trouble.output = ran.get(&trouble.attempt).and_then(|ran| items::stderr_end(disk, &claim, ran));
     }
 }
 
@@ -76,19 +72,4 @@ impl<'a> What<'a> {
         }
         Some(shown)
     }
-}
-
-/// The end of what a command wrote to stderr, or where that is nothing, to stdout.
-fn last_words(root: &Path, worker: &WorkerName, ran: &Ran) -> Option<String> {
-    let stretches = if ran.err.is_empty() { &ran.out } else { &ran.err };
-    let Stretch(from, len, crc) = *stretches.last()?;
-    // A checksum is of a whole stretch: one that is very long is not read for its end.
-    if len > (1 << 20) {
-        return Some(format!("({len} bytes; `flockwork cat` prints them)"));
-    }
-    let mut bytes = Vec::new();
-    Reader::open(&root.join(layout::segment(worker))).ok()?.copy(Stretch(from, len, crc), &mut bytes).ok()?;
-    let end = &bytes[bytes.len().saturating_sub(OUTPUT_BYTES_MAX as usize)..];
-    let text = String::from_utf8_lossy(end).trim_end().to_owned();
-    Some(if end.len() < bytes.len() { format!("…{text}") } else { text }).filter(|text| !text.is_empty())
 }

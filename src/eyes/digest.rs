@@ -15,7 +15,7 @@
 //! | `partitions`, `skew` | of the reduces, by number: `partition`, `bytes`, `pairs`, `keys`, `output_bytes`, `took_ms`; largest over median of `pairs`, and of `took_ms` |
 //! | `heavy_keys` | at most 12, most values first: `key`, `values`, `partition` |
 //! | `workers` | `name`, `host`, `pid`, `from_ms`, `to_ms`, `done`, `failed`, `lost`, `other`, `busy_ms`, `present` |
-//! | `troubles`, `trouble_count` | at most 100 attempts that went wrong, in the order of time: `attempt`, `fate`, `at_ms`, `text`, `what`, `output` (the end of what its command wrote to stderr, else to stdout) |
+//! | `troubles`, `trouble_count` | at most 100 attempts that went wrong, in the order of time: `attempt`, `fate`, `at_ms`, `text`, `what`, `output` (the end of what its command wrote to stderr) |
 //! | `incidents` | at most 100: `at_ms`, `kind`, `task`, `text`, `by` |
 //! | `counters`, `counters_of` | sums; `end` where the job's end says them, else `records` (of those read that count) |
 //! | `outputs`, `output_bytes`, `skipped` | of a finished job |

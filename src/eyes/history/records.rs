@@ -3,8 +3,8 @@
 use super::clocks::Sample;
 use super::logs::Gathered;
 use super::{Draft, Fate, RECORDS_MAX, Told, fates, place};
-use crate::data::BadRecord;
 use crate::disk::Disk;
+use crate::eyes::errors;
 use crate::ids::{ClaimName, Phase, WorkerName};
 use crate::job::layout;
 use crate::job::record::{self, Ended, Event, Line, RECORD_BYTES_MAX, TaskError};
@@ -124,11 +124,7 @@ fn is_final(line: &Line, claim: &ClaimName) -> bool {
 }
 
 fn told_of(error: &TaskError) -> Told {
-    let (text, ran) = match error {
-        TaskError::App(text) | TaskError::Input(text) | TaskError::Record(BadRecord { why: text, .. }) => (text.clone(), None),
-        TaskError::Command { why, ran } => (why.clone(), Some((**ran).clone())),
-        TaskError::Damaged(names) => (format!("found the shuffle files of {} map attempts missing or damaged", names.len()), None),
-    };
+    let (text, ran) = errors::words(error.clone());
     Told { error: Some(cut(text)), ran, ..Told::default() }
 }
 
