@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::open::Job;
-use super::run::{on_signals, words_of_end};
+use super::run::on_signals;
+use super::summary::words_of_end;
 use crate::chaos::compare::{Difference, first_difference};
 use crate::chaos::schedule::{Mischief, Rate, Schedule, parse_rate};
 use crate::chaos::{Havoc, Tally};

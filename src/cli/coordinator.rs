@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::board::Notice;
-use super::run::{exit_of, on_signals, watch_for, words_of_end};
+use super::run::{exit_of, on_signals, watch_for};
+use super::summary::words_of_end;
 use super::trust::TrustArgs;
 use crate::coordinator::Coordinator;
 use crate::coordinator::serve::{self, News};

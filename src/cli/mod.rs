@@ -39,10 +39,13 @@ mod retry;
 mod run;
 mod sequential;
 mod slot;
+mod speed;
 mod status;
 mod stream;
 mod submit;
+mod summary;
 mod sweep;
+mod top;
 mod trust;
 mod verify;
 #[cfg(test)]
@@ -77,6 +80,8 @@ enum Command {
     Launch(launch::Args),
     /// One look at a job: phase, counts, workers, last errors; or at a farm, as a table
     Status(status::Args),
+    /// A job or a farm, live, on a terminal
+    Top(top::Args),
     /// A job as one page of HTML: timeline, stragglers, skew, errors
     Report(report::Args),
     /// The whole story of a task; or why a job moves, or does not
@@ -130,6 +135,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Worker(args) => worker::run(&args, apps),
         Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Wait(args) => wait::run(&args),

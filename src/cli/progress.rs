@@ -1,96 +1,118 @@
-//! Progress on stderr: a bar on a terminal (indicatif's home), plain lines elsewhere, nothing when quiet.
+//! Progress on stderr: a bar per phase on a terminal (indicatif's home), plain lines elsewhere, nothing when quiet. How fast: see `speed.rs`.
 
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::speed::Speed;
 use crate::job::snapshot::{Snapshot, TaskView};
+use crate::units::show_time;
 
 /// Between two plain lines of one phase.
 const LINE_PERIOD: Duration = Duration::from_secs(10);
+/// Frames a second.
+const HERTZ: u8 = 8;
 
 /// What is shown while a job runs.
 pub(super) struct Progress {
     form: Form,
+    begun: Instant,
     said: RefCell<Said>,
 }
 
 enum Form {
-    Bar(ProgressBar),
+    Bars(Bars),
     Lines,
     Nothing,
+}
+
+/// One bar per phase, the second from its beginning on.
+struct Bars {
+    all: MultiProgress,
+    of: RefCell<Vec<ProgressBar>>,
 }
 
 #[derive(Default)]
 struct Said {
     phase: &'static str,
+    /// When the phase was first seen.
+    since: Duration,
     at: Option<Instant>,
+    speed: Speed,
     trouble: String,
+}
+
+/// How far a phase is.
+struct Far {
+    phase: &'static str,
+    done: usize,
+    total: usize,
+    text: String,
 }
 
 impl Progress {
     /// Begins to show the job at `root`.
     pub fn start(root: &Path, quiet: bool) -> Progress {
-        let form = if quiet {
-            Form::Nothing
-        } else if std::io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
-            let style =
-                ProgressStyle::with_template("{prefix:>6} [{bar:30}] {pos}/{len} {msg} {elapsed}").map(|style| style.progress_chars("=> "));
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            Form::Bar(bar)
-        } else {
-            Form::Lines
-        };
-        let progress = Progress { form, said: RefCell::default() };
+        let progress = Progress::silent(quiet);
         progress.say(&format!("job {}", root.display()));
         progress
     }
 
+    /// The same without naming the job.
+    pub fn silent(quiet: bool) -> Progress {
+        let form = if quiet {
+            Form::Nothing
+        } else if std::io::stderr().is_terminal() {
+            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(HERTZ));
+            Form::Bars(Bars { all, of: RefCell::default() })
+        } else {
+            Form::Lines
+        };
+        Progress { form, begun: Instant::now(), said: RefCell::default() }
+    }
+
+    /// How often it is worth looking for something to show; `None`: never.
+    pub fn period(&self) -> Option<Duration> {
+        match self.form {
+            Form::Bars(_) => Some(Duration::from_secs(1)),
+            Form::Lines => Some(LINE_PERIOD),
+            Form::Nothing => None,
+        }
+    }
+
     /// Shows what a tick saw.
     pub fn show(&self, snapshot: &Snapshot) {
-        let (phase, views) = if snapshot.phases.reduce { ("reduce", &snapshot.reduces) } else { ("map", &snapshot.maps) };
-        let done = views.iter().filter(|view| !view.done.is_empty()).count();
-        let running: usize = views.iter().filter(|view| view.done.is_empty()).map(|view| view.claimed.len()).sum();
-        let errors: usize = snapshot.tasks().map(|(_, view): (_, &TaskView)| view.failed.len()).sum();
-        let mut text = match snapshot.workers.len() {
-            1 => format!("{running} running, 1 worker"),
-            workers => format!("{running} running, {workers} workers"),
-        };
-        if errors > 0 {
-            text += &format!(", {errors} errors");
+        let mut said = self.said.borrow_mut();
+        said.trouble.clear();
+        let now = self.begun.elapsed();
+        let mut far = far(snapshot);
+        let is_new = said.phase != far.phase;
+        if is_new {
+            (said.phase, said.since, said.speed) = (far.phase, now, Speed::default());
         }
-        if snapshot.pause {
-            text += ", paused";
+        said.speed.add(now, far.done);
+        if let Some(text) = said.speed.text(far.total.saturating_sub(far.done)) {
+            far.text += &format!(", {text}");
         }
+        let in_phase = now.saturating_sub(said.since);
         match &self.form {
-            Form::Bar(bar) => {
-                bar.set_length(views.len() as u64);
-                bar.set_prefix(phase);
-                bar.set_message(text);
-                bar.set_position(done as u64);
+            Form::Bars(bars) => bars.show(&far, is_new, in_phase),
+            Form::Lines if is_new || said.at.is_some_and(|at| at.elapsed() > LINE_PERIOD) => {
+                said.at = Some(Instant::now());
+                eprintln!("flockwork: {} {}/{}, {}", far.phase, far.done, far.total, far.text);
             }
-            Form::Lines => {
-                let mut said = self.said.borrow_mut();
-                if said.phase != phase || said.at.is_some_and(|at| at.elapsed() > LINE_PERIOD) {
-                    (said.phase, said.at) = (phase, Some(Instant::now()));
-                    eprintln!("flockwork: {phase} {done}/{}, {text}", views.len());
-                }
-            }
-            Form::Nothing => {}
+            Form::Lines | Form::Nothing => {}
         }
-        self.said.borrow_mut().trouble.clear();
     }
 
     /// Says a thing.
     pub fn say(&self, text: &str) {
         match &self.form {
-            Form::Bar(bar) => bar.suspend(|| eprintln!("flockwork: {text}")),
-            Form::Lines => eprintln!("flockwork: {text}"),
             Form::Nothing => {}
+            Form::Bars(_) | Form::Lines => self.print(text),
         }
     }
 
@@ -98,17 +120,62 @@ impl Progress {
     pub fn trouble(&self, text: &str) {
         if self.said.borrow().trouble != text {
             self.said.borrow_mut().trouble = text.to_owned();
-            match &self.form {
-                Form::Bar(bar) => bar.suspend(|| eprintln!("flockwork: {text}")),
-                Form::Lines | Form::Nothing => eprintln!("flockwork: {text}"),
-            }
+            self.print(text);
         }
     }
 
-    /// Ends the bar.
-    pub fn clear(&self) {
-        if let Form::Bar(bar) = &self.form {
-            bar.finish_and_clear();
+    fn print(&self, text: &str) {
+        match &self.form {
+            Form::Bars(bars) => bars.all.suspend(|| eprintln!("flockwork: {text}")),
+            Form::Lines | Form::Nothing => eprintln!("flockwork: {text}"),
         }
     }
+
+    /// Ends the bars: what they said is said by the summary.
+    pub fn clear(&self) {
+        if let Form::Bars(bars) = &self.form {
+            bars.of.borrow().iter().for_each(ProgressBar::finish_and_clear);
+            let _ = bars.all.clear();
+        }
+    }
+}
+
+impl Bars {
+    fn show(&self, far: &Far, is_new: bool, in_phase: Duration) {
+        let mut bars = self.of.borrow_mut();
+        if is_new {
+            if let Some(last) = bars.last() {
+                last.set_position(last.length().unwrap_or_default());
+                last.abandon_with_message("done");
+            }
+            let bar = self.all.add(ProgressBar::new(0));
+            let style = ProgressStyle::with_template("{prefix:>6} [{bar:30}] {pos}/{len} {wide_msg}");
+            bar.set_style(style.map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> ")));
+            bar.set_prefix(far.phase);
+            bars.push(bar);
+        }
+        if let Some(bar) = bars.last() {
+            bar.set_length(far.total as u64);
+            bar.set_position(far.done as u64);
+            bar.set_message(format!("{}, {}", show_time(in_phase), far.text));
+        }
+    }
+}
+
+fn far(snapshot: &Snapshot) -> Far {
+    let (phase, views) = if snapshot.phases.reduce { ("reduce", &snapshot.reduces) } else { ("map", &snapshot.maps) };
+    let done = views.iter().filter(|view| !view.done.is_empty()).count();
+    let running: usize = views.iter().filter(|view| view.done.is_empty()).map(|view| view.claimed.len()).sum();
+    let errors: usize = snapshot.tasks().map(|(_, view): (_, &TaskView)| view.failed.len()).sum();
+    let mut text = match snapshot.workers.len() {
+        1 => format!("{running} running, 1 worker"),
+        workers => format!("{running} running, {workers} workers"),
+    };
+    if errors > 0 {
+        text += &format!(", {errors} errors");
+    }
+    if snapshot.pause {
+        text += ", paused";
+    }
+    Far { phase, done, total: views.len(), text }
 }

@@ -4,22 +4,22 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::ask::{self, AppArgs, JobArgs, RecordArgs};
 use super::board::Notice;
 use super::open;
 use super::progress::Progress;
+use super::summary::words_of_end;
 use super::trust::{self, TrustArgs};
 use crate::coordinator::serve::{self, News};
 use crate::engine::AppEntry;
-use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::error::{Error, Result};
 pub(super) use crate::farm::lead::watch_for;
 use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::trust::Trust;
 use crate::planner::Planned;
-use crate::units::{for_shell, for_terminal, json_for_terminal, show_size, show_time};
+use crate::units::{for_shell, json_for_terminal};
 use crate::worker::slot::Voice;
 use crate::worker::supervisor::{Outcome, Supervisor};
 
@@ -153,55 +153,5 @@ pub(super) fn exit_of(end: &End) -> ExitCode {
     match end.outcome {
         JobOutcome::Finished => ExitCode::SUCCESS,
         JobOutcome::Failed | JobOutcome::Cancelled => ExitCode::from(super::FAILED),
-    }
-}
-
-/// `3 bad records`, where something was skipped.
-fn words_of_skipped(end: &End) -> Option<String> {
-    let n = |name| end.counters.get(name).copied().unwrap_or(0);
-    match (n(RECORDS_SKIPPED), n(KEYS_SKIPPED)) {
-        (0, 0) => None,
-        (1, 0) => Some("1 bad record was".to_owned()),
-        (records, 0) => Some(format!("{records} bad records were")),
-        (0, 1) => Some("1 bad key was".to_owned()),
-        (0, keys) => Some(format!("{keys} bad keys were")),
-        (records, keys) => Some(format!("bad records ({records}) and bad keys ({keys}) were")),
-    }
-}
-
-/// How a job ended, in a few lines for people.
-pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) -> String {
-    let (typed, root) = (for_shell(root), root.display());
-    match end.outcome {
-        JobOutcome::Finished => {
-            let elapsed = elapsed.map_or_else(|| "finished".to_owned(), |time| format!("finished in {}", show_time(time)));
-            let bytes = end.output_bytes();
-            let mut text = if end.outputs.is_empty() {
-                format!("flockwork: {elapsed}: {} tasks; read what they wrote with `flockwork cat {typed}`\n", end.attempts.done)
-            } else {
-                format!(
-                    "flockwork: {elapsed}: {} output files, {}; read them with `flockwork cat {typed}`\n",
-                    end.outputs.len(),
-                    show_size(bytes)
-                )
-            };
-            if end.attempts.failed + end.attempts.expired > 0 {
-                text += &format!(
-                    "flockwork: {} attempts reported errors and {} were lost or taken back on the way\n",
-                    end.attempts.failed, end.attempts.expired
-                );
-            }
-            if let Some(skipped) = words_of_skipped(end) {
-                text += &format!("flockwork: {skipped} skipped; {root}/phase/end lists them\n");
-            }
-            text
-        }
-        JobOutcome::Failed => {
-            let error = for_terminal(end.error.as_deref().unwrap_or("no reason is written down"));
-            format!(
-                "flockwork: the job in {root} failed: {error}\nflockwork: its attempts are in {root}/failed and {root}/expired; `flockwork retry {typed}` gives it another chance\n"
-            )
-        }
-        JobOutcome::Cancelled => format!("flockwork: the job in {root} was cancelled; `flockwork retry {typed}` lets it go on\n"),
     }
 }

@@ -1,25 +1,31 @@
 //! `flockwork wait`: block until the job ends.
 //!
 //! It looks at a fresh listing of `phase/` when a watcher says so (local disks) and once a second anyway, and changes nothing. A job directory that
-//! goes away, or is another job by the end, is an error.
+//! goes away, or is another job by the end, is an error. Progress is shown from a listing of all folders: every second on a terminal, every ten in plain lines, and after
+//! ten times as long as it took; with `--quiet` never.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::open::Job;
-use super::run::{exit_of, on_signals, words_of_end};
+use super::progress::Progress;
+use super::run::{exit_of, on_signals};
+use super::summary::words_of_end;
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::disk::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::end::{self, End};
 use crate::job::layout::PHASE;
+use crate::job::snapshot::{Belief, Snapshot};
 use crate::job::spec;
 use crate::units::{parse_time, show_time};
 
 /// Between two looks where no watcher tells.
 const PERIOD: Duration = Duration::from_secs(1);
+/// A look for progress is rested from so many times as long as it took.
+const RESTS: u32 = 10;
 
 #[derive(clap::Args)]
 #[command(
@@ -43,7 +49,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let deadline = args.timeout.and_then(|time| Instant::now().checked_add(time));
     let job = Job::open(root)?;
     let time = show_time(args.timeout.unwrap_or_default());
-    let Some(end) = until_end(&*job.disk, root, deadline)? else {
+    let mut sight = Sight { job: &job, progress: None, quiet: args.quiet, due: Instant::now() };
+    let ended = until_end(&*job.disk, root, deadline, &mut || sight.look());
+    sight.end();
+    let Some(end) = ended? else {
         let error = Error::new(ErrorKind::Failed, format!("waited {time} and there is no end yet of the job in")).on(root);
         return Err(error.advise("waiting changed nothing; `flockwork status` says how far it is"));
     };
@@ -54,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The end of the job, once it has one; `None` when the time is up.
-pub(super) fn until_end(disk: &dyn Disk, root: &Path, deadline: Option<Instant>) -> Result<Option<End>> {
+pub(super) fn until_end(disk: &dyn Disk, root: &Path, deadline: Option<Instant>, meanwhile: &mut dyn FnMut()) -> Result<Option<End>> {
     let id = spec::load(disk, root)?.id;
     let watch = Watch::local(root, &[PHASE]);
     let mut missing = 0;
@@ -78,7 +87,36 @@ pub(super) fn until_end(disk: &dyn Disk, root: &Path, deadline: Option<Instant>)
         if left.is_zero() {
             return Ok(None);
         }
+        meanwhile();
         watch.wait(left.min(PERIOD));
+    }
+}
+
+/// What is shown meanwhile.
+struct Sight<'a> {
+    job: &'a Job,
+    progress: Option<Progress>,
+    quiet: bool,
+    due: Instant,
+}
+
+impl Sight<'_> {
+    fn look(&mut self) {
+        let quiet = self.quiet;
+        let progress = self.progress.get_or_insert_with(|| Progress::silent(quiet));
+        let Some(period) = progress.period().filter(|_| Instant::now() >= self.due) else { return };
+        let begun = Instant::now();
+        // Not planned yet, or not to be read now: the next turn tells.
+        if let Ok(Some(shape)) = self.job.shape()
+            && let Ok(snapshot) = Snapshot::take(&*self.job.disk, shape, Belief::Glance)
+        {
+            progress.show(&snapshot);
+        }
+        self.due = begun + period.max(begun.elapsed() * RESTS);
+    }
+
+    fn end(&self) {
+        self.progress.iter().for_each(Progress::clear);
     }
 }
 

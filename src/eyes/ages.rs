@@ -10,7 +10,7 @@ pub const UPTO_S: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048
 const CLASSES: usize = UPTO_S.len() + 1;
 
 /// The table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Ages {
     /// [`UPTO_S`].
     pub upto_s: [u64; 13],

@@ -76,10 +76,20 @@ pub(super) fn words(error: TaskError) -> (String, Option<Ran>) {
 
 /// Why attempts were taken back.
 pub(super) fn taken_back(disk: &dyn Disk, snapshot: &Snapshot) -> TakenBack {
+    taken_back_of(disk, snapshot.tasks().flat_map(|(_, view)| view.expired.iter().cloned()))
+}
+
+/// The same by a listing of `expired/` alone.
+pub fn taken_back_in(disk: &dyn Disk) -> TakenBack {
+    let entries = disk.list(State::Expired.dir()).unwrap_or_default();
+    taken_back_of(disk, entries.iter().filter_map(|entry| entry.name.parse().ok()))
+}
+
+fn taken_back_of(disk: &dyn Disk, files: impl Iterator<Item = TaskFile>) -> TakenBack {
     let mut taken = TakenBack::default();
-    for file in snapshot.tasks().flat_map(|(_, view)| &view.expired).take(READS_MAX) {
+    for file in files.take(READS_MAX) {
         taken.sampled += 1;
-        *match why_ended(disk, file) {
+        *match why_ended(disk, &file) {
             Ended::Lost => &mut taken.lost,
             Ended::GivenBack => &mut taken.given_back,
             Ended::Dropped => &mut taken.dropped,
@@ -90,7 +100,7 @@ pub(super) fn taken_back(disk: &dyn Disk, snapshot: &Snapshot) -> TakenBack {
 }
 
 /// Why this file lies in `expired/`; one that cannot be read was lost, as for the coordinator.
-pub(super) fn why_ended(disk: &dyn Disk, file: &TaskFile) -> Ended {
+fn why_ended(disk: &dyn Disk, file: &TaskFile) -> Ended {
     let bytes = disk.read(&State::Expired.path(file), RECORD_BYTES_MAX).unwrap_or_default();
     record::why_ended(&file.to_string(), &bytes)
 }

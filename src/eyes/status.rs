@@ -54,7 +54,7 @@ use crate::job::spec::Spec;
 use crate::units::{now_ms, show_stamp};
 
 /// One look; see the file's head for the fields.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct Status {
     pub version: u32,
@@ -101,7 +101,7 @@ pub struct Tasks {
 }
 
 /// How quickly the phase that runs goes on.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Default, Copy, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct Pace {
     pub sampled: usize,
@@ -132,7 +132,7 @@ pub struct Lead {
 }
 
 /// A registered worker.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct WorkerSeen {
     pub name: String,
@@ -144,7 +144,7 @@ pub struct WorkerSeen {
 }
 
 /// A machine with registered workers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct HostSeen {
     pub host: String,
@@ -154,7 +154,7 @@ pub struct HostSeen {
 }
 
 /// A claim that has run for long.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct Slow {
     pub claim: String,
@@ -167,7 +167,7 @@ pub struct Slow {
 }
 
 /// A claim that may be a slow one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct ClaimSeen {
     pub claim: String,
@@ -178,7 +178,7 @@ pub struct ClaimSeen {
 }
 
 /// A reported error.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct ErrorSeen {
     pub attempt: String,
