@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::coordinator::serve::News;
 use crate::disk::real::RealDisk;
-use crate::disk::{Flush, create};
+use crate::disk::{Disk, Flush};
 use crate::eyes::board::{Board, Pacer};
 use crate::job::end;
 use crate::job::layout::BOARDS;
@@ -131,6 +131,17 @@ fn write_all(desk: &Desk, root: &Path) {
 
 fn write(disk: &RealDisk, board: &Board) -> bool {
     let [html, json] = BOARDS;
-    let put = |name: &str, text: String| create::write_whole(disk, name, text.as_bytes(), Flush::OnNetwork).is_ok();
-    put(json, board.json()) & put(html, board.html())
+    put(disk, json, &board.json()) & put(disk, html, &board.html())
+}
+
+/// False if it could not be written: a folder bears the name, the disk is full. Nothing stays behind then.
+fn put(disk: &RealDisk, name: &str, text: &str) -> bool {
+    let Ok(draft) = disk.draft(".", text.as_bytes(), Flush::OnNetwork) else { return false };
+    match disk.rename(&draft, name) {
+        Ok(()) => true,
+        Err(_) => {
+            let _ = disk.remove(&draft);
+            false
+        }
+    }
 }

@@ -31,6 +31,7 @@ mod leash;
 mod leave;
 #[cfg(test)]
 mod look_tests;
+mod metrics;
 mod open;
 mod outfile;
 mod progress;
@@ -46,6 +47,7 @@ mod submit;
 mod summary;
 mod sweep;
 mod top;
+mod trace;
 mod trust;
 mod verify;
 #[cfg(test)]
@@ -84,6 +86,10 @@ enum Command {
     Top(top::Args),
     /// A job as one page of HTML: timeline, stragglers, skew, errors
     Report(report::Args),
+    /// The attempts as a trace, for Perfetto and Chrome
+    Trace(trace::Args),
+    /// Numbers of a job or a farm as Prometheus reads them
+    Metrics(metrics::Args),
     /// The whole story of a task; or why a job moves, or does not
     Explain(explain::Args),
     /// Block until the job ends
@@ -137,6 +143,8 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),

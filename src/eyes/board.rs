@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::ages::{Ages, UPTO_S};
 use super::report::markup::{grouped, text};
 use super::status::{self, EndSeen, ErrorSeen, Lead, Pace, Status, Tasks, WorkerSeen};
 use super::{errors, tally};
@@ -116,6 +117,7 @@ impl Board {
             workers,
             foreign: snapshot.foreign.iter().take(TOLD_MAX).cloned().collect(),
             foreign_count: snapshot.foreign.len(),
+            ages: Ages { upto_s: UPTO_S, ..Ages::default() },
             ..Status::default()
         };
         let mut failed: Vec<ClaimName> = snapshot.tasks().flat_map(|(_, view)| view.failed.iter().rev().take(1)).cloned().collect();

@@ -17,6 +17,8 @@ pub mod explain;
 pub mod farm;
 pub mod history;
 pub mod items;
+mod lanes;
+pub mod metrics;
 mod pace;
 pub mod report;
 mod sample;
@@ -24,6 +26,7 @@ pub mod show;
 mod slow;
 pub mod status;
 mod tally;
+pub mod trace;
 pub mod verify;
 
 /// `0.4 s`, `3 s`, `2m 05s`: a time for sentences, in milliseconds.

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::detail;
 use super::digest::Digest;
 use super::history::History;
+use super::lanes;
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::here;
@@ -16,9 +17,10 @@ use crate::job::snapshot::Shape;
 use crate::job::spec::Spec;
 use crate::units::{show_ms, show_size, show_time};
 
-mod lanes;
 pub(crate) mod markup;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use markup::{grouped, several, text, time};

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::lanes::Lane;
 use super::markup::{Cell, grouped, several, table, text, time};
 use crate::eyes::digest::{Digest, Partition};
+use crate::eyes::lanes::Lane;
 use crate::units::show_size;
 
 /// Most rows of a table.

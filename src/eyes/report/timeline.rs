@@ -5,9 +5,9 @@
 
 use std::fmt::Write;
 
-use super::lanes::{Bar, Lane};
 use super::markup::{grouped, several, text, time};
 use crate::eyes::history::{Fate, History};
+use crate::eyes::lanes::{Bar, Lane};
 use crate::ids::Phase;
 use crate::job::record::Ended;
 

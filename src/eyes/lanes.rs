@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::eyes::history::{Attempt, Fate, History};
+use super::history::{Attempt, Fate, History};
 use crate::job::record::Ended;
 
 /// One slot's attempts.
