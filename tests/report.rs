@@ -109,10 +109,9 @@ fn nothing_in_a_job_is_taken_for_markup() {
     let incident = format!("{{\"at\":\"2026-01-01T00:00:00Z\",\"event\":{0},\"task\":{0},\"text\":{0}}}\n", Value::String(evil.to_owned()));
     farm.write(&format!("{job}/log/h.1.x.jsonl"), incident);
     let end = String::from_utf8(farm.read(&format!("{job}/phase/end"))).expect("UTF-8");
-    farm.write(
-        &format!("{job}/phase/end"),
-        end.replace("\"counters\": {", &format!("\"counters\": {{{}: 1,", Value::String(evil.to_owned()))),
-    );
+    assert!(end.contains("\"counters\": {}"), "{end}");
+    let counter = format!("\"counters\": {{{}: 1}}", Value::String(evil.to_owned()));
+    farm.write(&format!("{job}/phase/end"), end.replace("\"counters\": {}", &counter));
     let page = page(&farm, job);
     assert!(!page.contains("onerror=alert(2)>") && page.contains("&lt;script&gt;alert(1)"), "{page}");
     is_closed(&page.replace("src=x onerror", ""));

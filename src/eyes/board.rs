@@ -177,7 +177,7 @@ impl Board {
         };
         let mut out = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">{refresh}\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n\
              <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\"><title>{percent} % {name}</title>\n<style>{STYLE}{OWN_STYLE}</style></head><body><main>\n\
              <header><p class=\"kind\">{app} job</p><h1>{name} <span class=\"verdict {verdict}\">{verdict}</span></h1><p class=\"where\">{job}</p></header>\n",
             percent = status.percent,
