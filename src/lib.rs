@@ -28,7 +28,7 @@
 //! | words | [`app`], [`control`], [`data`], [`error`], [`here`], [`ids`], [`partition`], [`units`] | the file system |
 //!
 //! # Reading order
-//! `README.md`, [`ids`], [`job::layout`], [`disk`], [`job::claim`], [`coordinator::plan`], [`coordinator::leases`], [`worker`], [`app`], [`engine`].
+//! `README.md`, [`ids`], [`job::layout`], [`disk`], [`job::claim`], [`coordinator::plan`], [`coordinator::leases`], [`worker`], [`app`], [`engine`]; of what people see [`eyes::status`], then [`eyes::history`].
 //!
 //! A program of one's own is its apps and one line, [`main`]; see [`app`].
 

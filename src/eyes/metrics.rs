@@ -86,11 +86,10 @@ pub fn of_job(job: &str, status: &Status) -> String {
     series.add("flockwork_job_info", &[("job", job), ("id", &status.id), ("app", &status.app)], 1.0);
     series.state(job, status.phase);
     series.add("flockwork_job_paused", &[("job", job)], f64::from(u8::from(status.paused)));
-    let both = |of: fn(&Tasks) -> usize| (of(&status.map) + of(&status.reduce)) as f64;
-    for (state, of) in BY_STATE {
-        series.add("flockwork_job_tasks", &[("job", job), ("state", state)], both(of));
-        for (phase, tasks) in [("map", &status.map), ("reduce", &status.reduce)] {
-            series.add("flockwork_job_phase_tasks", &[("job", job), ("phase", phase), ("state", state)], of(tasks) as f64);
+    for ((state, maps), (_, reduces)) in by_state(&status.map).into_iter().zip(by_state(&status.reduce)) {
+        series.add("flockwork_job_tasks", &[("job", job), ("state", state)], (maps + reduces) as f64);
+        for (phase, tasks) in [("map", maps), ("reduce", reduces)] {
+            series.add("flockwork_job_phase_tasks", &[("job", job), ("phase", phase), ("state", state)], tasks as f64);
         }
     }
     let attempts = [("done", status.attempts.done), ("failed", status.attempts.failed), ("expired", status.attempts.expired)];
@@ -109,13 +108,10 @@ pub fn of_job(job: &str, status: &Status) -> String {
     series.text()
 }
 
-/// How tasks are counted by state.
-const BY_STATE: [(&str, fn(&Tasks) -> usize); 4] = [
-    ("done", |tasks| tasks.done),
-    ("claimed", |tasks| tasks.claimed),
-    ("pending", |tasks| tasks.pending),
-    ("waiting", |tasks| tasks.waiting),
-];
+/// Tasks by state.
+fn by_state(tasks: &Tasks) -> [(&'static str, usize); 4] {
+    [("done", tasks.done), ("claimed", tasks.claimed), ("pending", tasks.pending), ("waiting", tasks.waiting)]
+}
 
 fn running(series: &mut Series, job: &str, status: &Status) {
     let at = [("job", job)];

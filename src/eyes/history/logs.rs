@@ -113,7 +113,8 @@ impl Gathered {
             ("claimed", Some(claim)) => self.drafts.entry(claim).or_default().begun = Some(at),
             ("ended" | "superseded", Some(claim)) => self.drafts.entry(claim).or_default().ended = Some(at),
             ("phase", None) if text == "reduce" => self.reduce = Some(self.reduce.map_or(at, |before| before.min(at))),
-            ("issued" | "expired" | "claimed" | "ended" | "superseded" | "phase", _) => {}
+            // What the listing, the records and the end say better.
+            ("issued" | "expired" | "claimed" | "ended" | "superseded" | "phase" | "failed" | "cancelled", _) => {}
             (kind, _) => {
                 if kind == "backup" {
                     self.backups.extend(attempt_of(task));

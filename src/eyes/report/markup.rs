@@ -92,7 +92,11 @@ pub(crate) fn grouped(n: u64) -> String {
 
 /// A time for people: milliseconds below a second, which most small tasks take.
 pub(super) fn time(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { show_time(Duration::from_millis(ms)) }
+    match ms {
+        0 => "<1 ms".to_owned(),
+        1..1000 => format!("{ms} ms"),
+        _ => show_time(Duration::from_millis(ms)),
+    }
 }
 
 /// `1 task`, `2 tasks`.

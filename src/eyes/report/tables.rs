@@ -18,7 +18,7 @@ const ODD: f64 = 2.0;
 
 /// When, since the start; clocks may say that it was before.
 fn when(ms: i64) -> String {
-    let shown = time(ms.unsigned_abs());
+    let shown = if ms == 0 { "0".to_owned() } else { time(ms.unsigned_abs()) };
     if ms < 0 { format!("−{shown}") } else { shown }
 }
 
@@ -279,8 +279,11 @@ pub(super) fn counters(out: &mut String, digest: &Digest) {
         .iter()
         .take(ROWS_MAX)
         .map(|(name, n)| {
-            let shown =
-                if name.split(' ').any(|word| word == "bytes") { format!("{} ({})", grouped(*n), show_size(*n)) } else { grouped(*n) };
+            let shown = if *n >= 1024 && name.split(' ').any(|word| word == "bytes") {
+                format!("{} ({})", grouped(*n), show_size(*n))
+            } else {
+                grouped(*n)
+            };
             vec![Cell::Text(name.clone()), Cell::Number(shown, *n as f64)]
         })
         .collect();

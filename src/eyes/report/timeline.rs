@@ -150,7 +150,7 @@ fn phase_band(out: &mut String, history: &History, scale: &Scale) {
         }
         if from <= to {
             let (left, right) = (scale.x(from - start) / WIDTH * 100.0, scale.x(to - start) / WIDTH * 100.0);
-            let took = time(u64::try_from(to - from).unwrap_or_default());
+            let took = text(&time(u64::try_from(to - from).unwrap_or_default()));
             let _ = write!(out, "<p class=\"{class}\" style=\"left:{left:.2}%;width:{:.2}%\"></p>", (right - left).max(0.3));
             // Where there is no room behind its beginning, the word ends with the phase.
             let place = if left > 80.0 { format!("right:{:.2}%", 100.0 - right) } else { format!("left:{left:.2}%") };
@@ -285,7 +285,7 @@ fn lane(out: &mut String, row: &Row<'_>, y: f64, high: f64, is_dense: bool, scal
 fn rect(out: &mut String, bar: &Bar<'_>, y: f64, high: f64, scale: &Scale) {
     let from = scale.x(bar.from).min(WIDTH - BAR_MIN);
     let width = (scale.x(bar.to) - from).max(BAR_MIN);
-    let took = time(u64::try_from(bar.to - bar.from).unwrap_or_default());
+    let took = text(&time(u64::try_from(bar.to - bar.from).unwrap_or_default()));
     let backup = if bar.attempt.backup { " k" } else { "" };
     let wide = if width > GAP_FROM { " w" } else { "" };
     let _ = write!(
