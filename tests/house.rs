@@ -128,7 +128,7 @@ fn deciding_is_pure() {
 
 #[test]
 fn every_package_stays_in_its_home() {
-    let homes: [(&str, &[&str]); 13] = [
+    let homes: [(&str, &[&str]); 14] = [
         ("fs2::", &["src/disk/real.rs"]),
         ("notify::", &["src/disk/watch.rs"]),
         ("tempfile::", &["src/disk/", "src/engine/draft.rs", "src/engine/sequential.rs"]),
@@ -136,6 +136,7 @@ fn every_package_stays_in_its_home() {
         ("clap::", &["src/cli/"]),
         ("walkdir::", &["src/engine/input.rs"]),
         ("indicatif::", &["src/cli/progress.rs"]),
+        ("ratatui::", &["src/cli/top"]),
         ("crc32fast::", &["src/engine/sum.rs", "src/job/seal.rs"]),
         ("xxhash_rust::", &["src/partition.rs"]),
         ("globset::", &["src/engine/input.rs"]),

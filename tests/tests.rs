@@ -50,6 +50,9 @@ mod commands;
 /// Reports, traces, metrics, and the pages that coordinators keep.
 mod report;
 
+/// Seeing how far a job is, and why it does not move.
+mod watching;
+
 /// A command per item.
 mod each;
 

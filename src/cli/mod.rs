@@ -24,6 +24,8 @@ mod doctor;
 mod each;
 mod explain;
 #[cfg(test)]
+mod explain_tests;
+#[cfg(test)]
 mod fixture;
 mod joblog;
 mod launch;

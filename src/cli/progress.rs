@@ -171,8 +171,10 @@ fn far(snapshot: &Snapshot) -> Far {
         1 => format!("{running} running, 1 worker"),
         workers => format!("{running} running, {workers} workers"),
     };
-    if errors > 0 {
-        text += &format!(", {errors} errors");
+    match errors {
+        0 => {}
+        1 => text += ", 1 error",
+        errors => text += &format!(", {errors} errors"),
     }
     if snapshot.pause {
         text += ", paused";

@@ -10,6 +10,7 @@ use crate::units::show_time;
 
 pub mod ages;
 pub mod board;
+pub mod brief;
 mod detail;
 pub mod digest;
 pub mod errors;

@@ -30,8 +30,8 @@ pub(super) fn pace_of(sample: &Sample, now: &Tasks, running_ms: &[u64]) -> Optio
 /// The work that is left, as long as tasks take the median.
 fn left_ms(median: u64, now: &Tasks, running_ms: &[u64]) -> f64 {
     let untouched = (now.waiting + now.pending) as f64 * median as f64;
-    // One that has run longer than others did will not be done at once all the same.
-    let begun: u64 = running_ms.iter().take(now.claimed).map(|run| median.saturating_sub(*run).max(median / 4)).sum();
+    // One that has run longer than others did will not be done at once all the same: a quarter of its time may be left.
+    let begun: u64 = running_ms.iter().take(now.claimed).map(|run| median.saturating_sub(*run).max(*run / 4)).sum();
     // Of the others nothing is known: they are half done, on average.
     let unknown = now.claimed.saturating_sub(running_ms.len()) as f64 * median as f64 / 2.0;
     untouched + begun as f64 + unknown
@@ -73,7 +73,7 @@ mod tests {
         let times = [1000, 1000, 1000, 60_000];
         let eta = |running: &[u64]| pace_of(&sample(&times), &now, running).and_then(|pace| pace.eta_ms);
         assert_eq!(eta(&[]), Some(500), "half done, on average; the one that took a minute does not count");
-        assert_eq!(eta(&[900, 100]), Some(575), "one has a tenth to go, and is given a quarter; the other nine tenths");
-        assert_eq!(eta(&[90_000, 90_000]), Some(250), "never nothing, while somebody works");
+        assert_eq!(eta(&[400, 100]), Some(750), "what is left of a median");
+        assert_eq!(eta(&[60_000, 40_000]), Some(12_500), "longer than others already: a quarter of it again");
     }
 }

@@ -178,7 +178,8 @@ impl Status {
         }
         for worker in workers.iter().take(WORKERS_MAX) {
             let claim = worker.claim.as_deref().and_then(|claim| claim.split('@').next()).unwrap_or("nothing");
-            let _ = writeln!(text, "worker   {}: on {claim}, seen {}", worker.name, quiet(worker.quiet_ms));
+            let since = worker.running_ms.map_or_else(String::new, |ms| format!(" for {}", span(ms)));
+            let _ = writeln!(text, "worker   {}: on {claim}{since}, seen {}", worker.name, quiet(worker.quiet_ms));
             if let Some(trouble) = &worker.trouble {
                 let _ = writeln!(text, "         in trouble: {}", on_one_line(trouble));
             }
@@ -192,7 +193,8 @@ impl Status {
     }
 }
 
-fn line_of_tasks(text: &mut String, name: &str, tasks: &Tasks) {
+/// `map      3/8 done, 2 claimed, 3 pending, 0 not issued`
+pub(super) fn line_of_tasks(text: &mut String, name: &str, tasks: &Tasks) {
     let Tasks { total, waiting, pending, claimed, done } = tasks;
     let _ = writeln!(text, "{name:<8} {done}/{total} done, {claimed} claimed, {pending} pending, {waiting} not issued");
 }

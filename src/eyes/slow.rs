@@ -2,7 +2,7 @@
 //!
 //! A claim's own mtime is its last heartbeat, so it does not tell when the claim was made. But a worker writes a line into its event file when it has
 //! claimed, and none while it works: so that file's mtime, stamped by the server, is when its claim was made, or later (over NFS what is appended may arrive up to
-//! half a minute late). What is told is therefore *at least*. The slowest are looked into, whether the file's end really names the claim: if not, its line is still
+//! half a minute late). What is told is therefore *at least*. The slowest (at most 32) are looked into, whether the file's end really names the claim: if not, its line is still
 //! under way, the claim is new, and nothing is told of it.
 //!
 //! Cost: one look per claim (at most [`LOOKS_MAX`]), and the ends of a few event files, which never move.
@@ -19,8 +19,8 @@ use crate::job::snapshot::Snapshot;
 const LOOKS_MAX: usize = 500;
 /// Slowest claims told.
 pub(super) const TOLD_MAX: usize = 10;
-/// Event files looked into for them, at most.
-const READS_MAX: usize = 3 * TOLD_MAX;
+/// Event files looked into, at most.
+const READS_MAX: usize = 32;
 /// The end of an event file that is read, in bytes.
 const END_BYTES: usize = 4096;
 
@@ -51,6 +51,11 @@ impl<'a> Runs<'a> {
         self.runs.iter().filter(|(_, _, checked)| *checked).take(TOLD_MAX).map(|(ms, claim, _)| (*ms, *claim))
     }
 
+    /// For how long that worker's claim has run at least, as far as it was looked into.
+    pub(super) fn of(&self, claim: &ClaimName) -> Option<u64> {
+        self.runs.iter().find(|(_, known, checked)| *checked && *known == claim).map(|(ms, ..)| *ms)
+    }
+
     /// All that are known, in milliseconds.
     pub(super) fn ms(&self) -> Vec<u64> {
         self.runs.iter().map(|(ms, ..)| *ms).collect()
@@ -79,15 +84,10 @@ pub(super) fn is_told(disk: &dyn Disk, claim: &ClaimName) -> bool {
 
 /// Marks the first ones that are true, and drops those among them that are not.
 fn check(disk: &dyn Disk, runs: &mut Vec<(u64, &ClaimName, bool)>) {
-    let (mut at, mut told, mut reads) = (0, 0, 0);
-    while at < runs.len() && told < TOLD_MAX && reads < READS_MAX {
-        reads += 1;
-        if is_told(disk, runs[at].1) {
-            runs[at].2 = true;
-            at += 1;
-            told += 1;
-        } else {
-            runs.remove(at);
-        }
-    }
+    let mut rest = runs.split_off(runs.len().min(READS_MAX));
+    runs.retain_mut(|(_, claim, checked)| {
+        *checked = is_told(disk, claim);
+        *checked
+    });
+    runs.append(&mut rest);
 }

@@ -17,7 +17,7 @@
 //! | `newest_ago_ms` | how long ago that is by this machine's clock: as right as the two clocks agree; for people; or null |
 //! | `no_worker_ms` | for how long no worker has been seen, up to the newest sign of life; null while one is alive, or where nobody can tell |
 //! | `coordinator` | `quiet_ms`: how much older its file is than that; null where none ever led the job |
-//! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, `trouble` (what the disk refuses it; or null; of the first 200), ordered by name |
+//! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, `running_ms` (how long that runs at least, of the 32 slowest; or null), `trouble` (what the disk refuses it; or null; of the first 200), ordered by name |
 //! | `hosts` | their machines, by name: `host`, `slots` (workers registered), `busy` (of these with a claim), `quiet_ms` (of the least quiet) |
 //! | `storage` | sentences on why nothing can be written here now: a full or read-only file system; empty where it can |
 //! | `claims` | of the tasks on their highest attempt first, at most 5: `claim`, `task`, `attempt`, `worker`, `quiet_ms` |
@@ -36,7 +36,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ages::Ages;
 use super::errors::{self, TakenBack};
@@ -90,7 +90,7 @@ pub struct Status {
 }
 
 /// Tasks of one phase by state; each is counted once, in the state that lies farthest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct Tasks {
     pub total: usize,
@@ -140,6 +140,7 @@ pub struct WorkerSeen {
     pub pid: u32,
     pub quiet_ms: Option<u64>,
     pub claim: Option<String>,
+    pub running_ms: Option<u64>,
     pub trouble: Option<String>,
 }
 
@@ -215,7 +216,7 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
     let (map, reduce) = (tally::tasks(&snapshot.maps), tally::tasks(&snapshot.reduces));
     let phase = phase(shape, snapshot, end.as_ref());
     let samples = (Sample::read(disk, &snapshot.maps), Sample::read(disk, &snapshot.reduces));
-    let workers = tally::workers(disk, snapshot, &beats);
+    let workers = tally::workers(disk, snapshot, &beats, &runs);
     let mut status = Status {
         version: 1,
         job: root.display().to_string(),
@@ -299,5 +300,6 @@ pub(super) fn percent(phase: &str, map: &Tasks, reduce: &Tasks) -> f64 {
         return 100.0;
     }
     let (done, total) = (map.done + reduce.done, map.total + reduce.total);
-    if total == 0 { 0.0 } else { (done as f64 * 1000.0 / total as f64).round() / 10.0 }
+    // Rounded down: 100 is said of what is done, and of nothing else.
+    if total == 0 { 0.0 } else { (done as f64 * 1000.0 / total as f64).floor() / 10.0 }
 }

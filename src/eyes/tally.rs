@@ -104,7 +104,7 @@ pub(super) fn attempts(snapshot: &Snapshot) -> Attempts {
     Attempts { done: count(|view| view.done.len()), failed: count(|view| view.failed.len()), expired: count(|view| view.expired.len()) }
 }
 
-pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats) -> Vec<WorkerSeen> {
+pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats, runs: &Runs<'_>) -> Vec<WorkerSeen> {
     let claims: HashMap<_, _> = snapshot.tasks().flat_map(|(_, view)| &view.claimed).map(|claim| (&claim.worker, claim)).collect();
     let seen = snapshot.workers.iter().enumerate().map(|(n, worker)| WorkerSeen {
         name: worker.to_string(),
@@ -112,6 +112,7 @@ pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats) -> Ve
         pid: worker.pid(),
         quiet_ms: beats.quiet_ms(&layout::worker(worker)),
         claim: claims.get(worker).map(ToString::to_string),
+        running_ms: claims.get(worker).and_then(|claim| runs.of(claim)),
         // Of very many the rest are not asked.
         trouble: (n < READS_MAX).then(|| Presence::trouble_of(disk, worker)).flatten(),
     });

@@ -23,6 +23,8 @@ const NARROW: u16 = 60;
 const LOW: u16 = 16;
 /// Rates in the little picture.
 const SPARKS: usize = 24;
+/// Lines of the reason why a job failed.
+const ERROR_LINES: usize = 3;
 /// The keys, and what the words mean.
 pub(super) const HELP: &str = "q      quit\n?      this help\ntab    the next pane (or 1 to 4)\nup, down, page up, page down   scroll\n\
                     s      another order of workers\np      pause the job, or let it go on: asks first\n\
@@ -118,9 +120,13 @@ fn job_head(status: &Status, rates: &[u64], area: Rect, paint: Paint) -> Vec<Lin
     }
     match &status.end {
         Some(end) => {
-            let text = format!("ended {}, {} output files, {}", on_one_line(&end.at), end.outputs, show_size(end.output_bytes));
-            head.push(Line::raw(text));
-            head.extend(end.error.iter().map(|error| Line::styled(on_one_line(error).into_owned(), paint.bad())));
+            let outputs = match end.outputs {
+                0 => String::new(),
+                n => format!(", {n} output files, {}", show_size(end.output_bytes)),
+            };
+            head.push(Line::raw(format!("ended    {}{outputs}", on_one_line(&end.at))));
+            let lines = end.error.iter().flat_map(|error| error.lines().take(ERROR_LINES));
+            head.extend(lines.map(|line| Line::styled(on_one_line(line).into_owned(), paint.bad())));
         }
         None => head.push(pace_line(status, rates, paint)),
     }
@@ -131,17 +137,17 @@ fn job_head(status: &Status, rates: &[u64], area: Rect, paint: Paint) -> Vec<Lin
     head
 }
 
-/// `map     ████▒▒····  12/24  8 claimed, 4 pending`
+/// `map      ████▒▒····  12/24  8 claimed, 4 pending`
 fn bar_line(name: &str, tasks: &Tasks, width: u16, paint: Paint) -> Line<'static> {
     let mut text = format!(" {}/{}", tasks.done, tasks.total);
     if width >= NARROW {
         text += &format!("  {} claimed, {} pending", tasks.claimed, tasks.pending);
     }
-    let room = usize::from(width).saturating_sub(8 + text.chars().count().max(if width >= NARROW { 34 } else { 0 }));
+    let room = usize::from(width).saturating_sub(9 + text.chars().count().max(if width >= NARROW { 34 } else { 0 }));
     let part = |n: usize| (n * room).checked_div(tasks.total).unwrap_or(0);
     let (done, begun) = (part(tasks.done), part(tasks.done + tasks.claimed));
     Line::from(vec![
-        Span::raw(format!("{name:<8}")),
+        Span::raw(format!("{name:<9}")),
         Span::styled("█".repeat(done), paint.good()),
         Span::styled("▒".repeat(begun - done), paint.warn()),
         Span::styled("·".repeat(room - begun), paint.dim()),
@@ -158,7 +164,7 @@ fn pace_line(status: &Status, rates: &[u64], paint: Paint) -> Line<'static> {
         told.push(format!("{} a task", span(pace.median_task_ms)));
     }
     let text = if told.is_empty() { "nothing is done yet".to_owned() } else { told.join(", ") };
-    Line::from(vec![Span::raw(format!("{:<8}", "pace")), Span::styled(format!("{} ", sparks(rates)), paint.good()), Span::raw(text)])
+    Line::from(vec![Span::raw(format!("{:<9}", "pace")), Span::styled(format!("{} ", sparks(rates)), paint.good()), Span::raw(text)])
 }
 
 /// The last rates as a little picture.
@@ -173,7 +179,7 @@ fn attempts_line(status: &Status, paint: Paint) -> Line<'static> {
     let attempts = &status.attempts;
     let style = |n: u64, style: Style| if n > 0 { style } else { Style::new() };
     Line::from(vec![
-        Span::raw(format!("{:<8}{} done, ", "attempts", attempts.done)),
+        Span::raw(format!("{:<9}{} done, ", "attempts", attempts.done)),
         Span::styled(format!("{} failed", attempts.failed), style(attempts.failed, paint.bad())),
         Span::raw(", "),
         Span::styled(format!("{} lost or taken back", attempts.expired), style(attempts.expired, paint.warn())),

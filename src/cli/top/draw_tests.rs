@@ -15,6 +15,7 @@ fn worker(n: usize) -> WorkerSeen {
         host: format!("node{}", n % 3),
         pid: 4100,
         quiet_ms: Some(400),
+        running_ms: (n == 1).then_some(12_300),
         claim: (n % 4 > 0).then(|| format!("map-{n:05}.a1@node.1.x")),
         trouble: (n == 5).then(|| "No space left on device".to_owned()),
     }
@@ -97,12 +98,12 @@ fn a_running_job_is_clear_on_a_terminal_of_80_by_24() {
     let text = shown(running(), &Screen::default(), 80, 24);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("/mnt/share/count (wc)") && lines[0].ends_with("map 15/40 37.5%"), "{text}");
-    assert!(lines[1].starts_with("map     █") && lines[1].contains('▒') && lines[1].ends_with("15/40  8 claimed, 17 pending"), "{text}");
-    assert!(lines[2].starts_with("reduce  ·") && lines[2].contains(" 0/10"), "{text}");
-    assert_eq!(lines[3], "pace    ▁▁▄█ 1m 35s to go, 4 tasks/s, 12.0 MiB/s, 2 s a task");
-    assert!(lines[4].contains("15 done, 1 failed, 2 lost or taken back"), "{text}");
+    assert!(lines[1].starts_with("map      █") && lines[1].contains('▒') && lines[1].ends_with("15/40  8 claimed, 17 pending"), "{text}");
+    assert!(lines[2].starts_with("reduce   ·") && lines[2].contains(" 0/10"), "{text}");
+    assert_eq!(lines[3], "pace     ▁▁▄█ 1m 35s to go, 4 tasks/s, 12.0 MiB/s, 2 s a task");
+    assert!(lines[4].starts_with("attempts 15 done, 1 failed, 2 lost or taken back"), "{text}");
     assert!(lines[5].contains(" workers 11 ") && lines[5].contains(" errors 1 "), "{text}");
-    assert!(text.contains("node1.4101.k3f") && text.contains("map-00001.a1") && text.contains("idle"), "{text}");
+    assert!(text.contains("node1.4101.k3f") && text.contains("map-00001.a1 for 12 s") && text.contains("idle"), "{text}");
     assert!(text.contains("in trouble: No space left on device"), "{text}");
     assert!(lines[23].starts_with("q quit  ? help  tab pane"), "{text}");
 }

@@ -46,13 +46,16 @@ fn workers(status: &Status, sort: Sort, width: usize, paint: Paint) -> Lines {
         Sort::Quiet => workers.sort_by_key(|worker| Reverse(worker.quiet_ms)),
         Sort::Idle => workers.sort_by_key(|worker| worker.claim.is_some()),
     }
-    let name = width.saturating_sub(30).clamp(10, 40);
+    let name = widest(workers.iter().map(|worker| worker.name.as_str()), 10, width.saturating_sub(30));
     let line = |worker: &&WorkerSeen| {
         let task = worker.claim.as_deref().and_then(|claim| claim.split('@').next()).unwrap_or("idle").to_owned();
         let (task, style) = match &worker.trouble {
             Some(trouble) => (format!("in trouble: {}", on_one_line(trouble)), paint.bad()),
             None if worker.claim.is_none() => (task, paint.dim()),
-            None => (task, ratatui::style::Style::new()),
+            None => {
+                let since = worker.running_ms.map_or_else(String::new, |ms| format!(" for {}", span(ms)));
+                (task + &since, ratatui::style::Style::new())
+            }
         };
         let seen = worker.quiet_ms.map_or_else(|| "?".to_owned(), span);
         let before = format!("{} {:>9}  ", fit(&worker.name, name), seen);
@@ -60,13 +63,13 @@ fn workers(status: &Status, sort: Sort, width: usize, paint: Paint) -> Lines {
         Line::from(vec![Span::raw(before), Span::styled(fit(&task, room), style)])
     };
     let busy = status.workers.iter().filter(|worker| worker.claim.is_some()).count();
-    let hosts = status.hosts.len();
-    let title = format!("{} {:>9}  task ({busy} at work, {hosts} hosts, {})", fit("worker", name), "seen", sort.name());
+    let hosts = if status.hosts.len() == 1 { "1 host".to_owned() } else { format!("{} hosts", status.hosts.len()) };
+    let title = format!("{} {:>9}  task ({busy} at work, {hosts}, {})", fit("worker", name), "seen", sort.name());
     (head(fit(&title, width), paint), workers.iter().map(line).collect())
 }
 
 fn slowest(status: &Status, width: usize, paint: Paint) -> Lines {
-    let name = width.saturating_sub(32).clamp(10, 50);
+    let name = widest(status.slowest.iter().map(|slow| slow.worker.as_str()), 10, width.saturating_sub(44));
     let lines = status.slowest.iter().map(|slow| {
         let seen = slow.quiet_ms.map_or_else(|| "?".to_owned(), span);
         let attempt = format!("{}.a{}", slow.task, slow.attempt);
@@ -96,7 +99,7 @@ fn errors(status: &Status, width: usize, paint: Paint) -> Lines {
 /// Of a farm: its jobs, one of them chosen.
 pub(super) fn farm(farm: &FarmStatus, chosen: usize, width: u16, paint: Paint) -> Lines {
     let width = usize::from(width);
-    let name = width.saturating_sub(48).clamp(8, 40);
+    let name = widest(farm.jobs.iter().map(|job| job.job.as_str()), 8, width.saturating_sub(48));
     let columns = |job: &str, phase: &str, done: &str, claimed: &str, workers: &str, note: &str| {
         format!("{} {} {done:>11} {claimed:>7} {workers:>7}  {note}", fit(job, name), fit(phase, 9))
     };
@@ -114,6 +117,11 @@ pub(super) fn farm(farm: &FarmStatus, chosen: usize, width: u16, paint: Paint) -
     };
     let title = columns("job", "phase", "done", "claimed", "workers", "note");
     (head(fit(&title, width), paint), farm.jobs.iter().enumerate().map(line).collect())
+}
+
+/// A column as wide as its longest name, within bounds.
+fn widest<'a>(names: impl Iterator<Item = &'a str>, least: usize, most: usize) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or(0).min(most).max(least)
 }
 
 /// The text on one line, exactly so wide: cut, or filled with blanks.

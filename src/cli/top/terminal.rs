@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 
 /// How long keys are waited for before the screen is looked after.
 const KEY_WAIT: Duration = Duration::from_millis(100);
+/// How long it is shown what came of an act, if no key is pressed.
+const SAID_FOR: Duration = Duration::from_secs(8);
 
 /// The terminal's width and height.
 pub(super) fn size() -> Option<(u16, u16)> {
@@ -69,6 +71,8 @@ struct Top<'a> {
     /// Dropped, it ends the looking thread; a word wakes it.
     wake: Sender<()>,
     paint: Paint,
+    /// When the screen said what came of an act.
+    said_at: Instant,
 }
 
 impl<'a> Top<'a> {
@@ -82,13 +86,17 @@ impl<'a> Top<'a> {
         rates.add(&first, Duration::ZERO);
         let view = View { seen: Some(first), ..View::default() };
         let paint = Paint { colors: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
-        Top { args, view, screen: Screen::default(), rates, begun: Instant::now(), target, looks, wake, paint }
+        let now = Instant::now();
+        Top { args, view, screen: Screen::default(), rates, begun: now, target, looks, wake, paint, said_at: now }
     }
 
     fn run(mut self, terminal: &mut DefaultTerminal, left: &AtomicBool) -> Result<()> {
         let mut is_new = true;
         while !left.load(Relaxed) {
             is_new |= self.take_looks()?;
+            if self.screen.said.is_some() && self.said_at.elapsed() > SAID_FOR {
+                (self.screen.said, is_new) = (None, true);
+            }
             if std::mem::take(&mut is_new) {
                 terminal.draw(|frame| draw::draw(frame, &self.view, &mut self.screen, self.paint)).map_err(failed)?;
             }
@@ -103,8 +111,8 @@ impl<'a> Top<'a> {
             match self.screen.key(key.code, key.modifiers.contains(KeyModifiers::CONTROL), &self.view) {
                 Act::Stay => {}
                 Act::Quit => return Ok(()),
-                Act::Pause => self.screen.said = Some(self.act(control::pause_job)),
-                Act::Resume => self.screen.said = Some(self.act(control::resume_job)),
+                Act::Pause => self.act(control::pause_job),
+                Act::Resume => self.act(control::resume_job),
                 Act::Open(row) => {
                     let job = self.view.job_at(row).map(|job| self.args.job.join(job));
                     job.iter().for_each(|job| self.look_at(job));
@@ -149,11 +157,11 @@ impl<'a> Top<'a> {
     }
 
     /// Does to the job what was confirmed, and says what came of it.
-    fn act(&self, act: impl Fn(&Job) -> Result<String>) -> String {
+    fn act(&mut self, act: impl Fn(&Job) -> Result<String>) {
         let path = lock(&self.target).clone();
         let done = Job::open_to_act(&path, &self.args.trust).and_then(|job| act(&job));
         let _ = self.wake.send(());
-        done.unwrap_or_else(|error| error.to_string())
+        (self.screen.said, self.said_at) = (Some(done.unwrap_or_else(|error| error.to_string())), Instant::now());
     }
 }
 

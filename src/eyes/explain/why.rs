@@ -121,8 +121,8 @@ fn pending(scene: &Scene<'_>, attempts: &[Attempt], told: &mut Told) {
     let status = scene.status;
     let attempt = attempts.iter().find(|attempt| attempt.state == "pending");
     let (number, since) = attempt.map_or((1, None), |attempt| (attempt.number, attempt.waiting_ms));
-    let since = since.map_or_else(String::new, |ms| format!(", {} before the newest sign of life", span(ms)));
-    told.now.push(format!("attempt {number} was issued{since}, and nobody has claimed it yet"));
+    let since = since.map_or_else(String::new, |ms| format!(" {} before the newest sign of life", span(ms)));
+    told.now.push(format!("attempt {number} was issued{since}; nobody has claimed it yet"));
     if let Some(end) = &status.end {
         told.next.push(format!("nothing: the job has ended ({:?}), and it is dropped", end.outcome).to_lowercase());
         return;
@@ -136,7 +136,8 @@ fn pending(scene: &Scene<'_>, attempts: &[Attempt], told: &mut Told) {
     } else if let Some(ms) = status.no_worker_ms {
         format!("no worker has been seen for {}", span(ms))
     } else if scene.idle == 0 {
-        format!("all {n} workers are at work or in trouble, and {} in all", number_of(waiting, "task waits", "tasks wait"))
+        let all = if n == 1 { "the only worker is at work".to_owned() } else { format!("all {n} workers are at work") };
+        format!("{all}, and {}", number_of(waiting, "task waits", "tasks wait"))
     } else {
         format!(
             "{busy} of {n} workers are at work; {} to be claimed, in an order of each worker's own",
