@@ -67,6 +67,28 @@ pub struct Made {
     /// How the command went, where the task is one (see [`crate::each`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran: Option<Box<Ran>>,
+    /// Of a reduce: what it drew from the shuffle. For reports only; those of older flockworks do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Box<Drawn>>,
+}
+
+/// What a reduce attempt drew from the shuffle, and what weighed most in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// Length of its partition's slices in the shuffle files, in bytes.
+    pub bytes: u64,
+    /// The keys with the most values that reached reduce, at most three, most first; none with one value only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heaviest: Vec<HeavyKey>,
+}
+
+/// A key with many values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeavyKey {
+    /// Escaped as in a Rust string; a long one is cut.
+    pub key: String,
+    /// How many values it had, after combining.
+    pub values: u64,
 }
 
 /// How a command went that is a task of its own, and where what it wrote lies in its worker's segment.

@@ -28,7 +28,7 @@
 //! | words | [`app`], [`control`], [`data`], [`error`], [`here`], [`ids`], [`partition`], [`units`] | the file system |
 //!
 //! # Reading order
-//! `README.md`, [`ids`], [`job::layout`], [`disk`], [`job::claim`], [`coordinator::plan`], [`coordinator::leases`], [`worker`], [`app`], [`engine`]. `docs/architecture.md` has the
+//! `README.md`, [`ids`], [`job::layout`], [`disk`], [`job::claim`], [`coordinator::plan`], [`coordinator::leases`], [`worker`], [`app`], [`engine`]; of what people see [`eyes::status`], then [`eyes::history`]. `docs/architecture.md` has the
 //! same with the life of a task, where each hazard lives, and where a new thing belongs; `docs/format.md` specifies the directory.
 //!
 //! A program of one's own is its apps and one line, [`main`]; see [`app`]. `python/` is a package of Python's that knows nothing but the command line.

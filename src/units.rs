@@ -81,6 +81,16 @@ pub fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
+/// A stamp of [`stamp_utc`] in milliseconds since 1970; `None` if it is none.
+pub fn parse_stamp(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond())
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC.
+pub fn show_ms(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
+}
+
 /// The wall clock as `20261122-182137` in UTC, for the default name of a job directory.
 pub fn stamp_compact() -> String {
     jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string()

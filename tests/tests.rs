@@ -47,6 +47,9 @@ mod planted;
 /// The commands that look at a job or steer it.
 mod commands;
 
+/// Reports, traces, metrics, and the pages that coordinators keep.
+mod report;
+
 /// Seeing how far a job is, and why it does not move.
 mod watching;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::board::Notice;
 use super::run::{exit_of, on_signals, watch_for};
 use super::summary::words_of_end;
 use super::trust::TrustArgs;
@@ -90,9 +91,14 @@ fn lead_job(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<ExitCode> {
         Err(end) => return Ok(tell_end(args, &end)),
     };
     trust.check_output(root, &planned.spec.ask.output)?;
+    let mut notice = Notice::of(root, &planned.spec);
     let mut coordinator = make(root, planned);
     let mut teller = Teller { root, quiet: args.quiet, phase: None, troubles: None };
-    let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| teller.tell(&news))?;
+    let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| {
+        notice.tell(&news);
+        teller.tell(&news);
+    })?;
+    drop(notice);
     let Some(end) = end else { return Ok(ExitCode::from(super::INTERRUPTED)) };
     Ok(tell_end(args, &end))
 }
@@ -139,7 +145,7 @@ fn lead_farm(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<Option<Exi
     let is_shared = trust.close_for_farm(root);
     let asker = trust.clone();
     let survey = Survey::new(root, Box::new(move |job| check(&asker, is_shared, job)));
-    let lead = Lead::new(root, survey, apps, lead::Terms { drain: args.drain, hook: args.hook.clone(), quiet: args.quiet });
+    let lead = Lead::new(root, survey, apps, terms(args));
     let leash = lead.leash();
     on_signals(move |times| {
         leash.leave();
@@ -156,6 +162,14 @@ fn lead_farm(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<Option<Exi
         Led::Told | Led::Drained { well: true } => ExitCode::SUCCESS,
         Led::Drained { well: false } => ExitCode::from(super::FAILED),
     }))
+}
+
+fn terms(args: &Args) -> lead::Terms {
+    let watch = |root: &Path, spec: &Spec| -> lead::Witness {
+        let mut notice = Notice::of(root, spec);
+        Box::new(move |news| notice.tell(news))
+    };
+    lead::Terms { drain: args.drain, hook: args.hook.clone(), quiet: args.quiet, watch }
 }
 
 /// Whether this coordinator can lead a job of the farm. Its umask is one for all jobs.

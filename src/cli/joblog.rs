@@ -6,9 +6,8 @@ use std::io::Write;
 use std::path::Path;
 
 use super::open::Job;
+use super::outfile;
 use crate::data::bytes_of;
-use crate::disk::real::RealDisk;
-use crate::disk::{Flush, create};
 use crate::each::orders::Orders;
 use crate::each::template::shown;
 use crate::error::{Error, Result};
@@ -20,10 +19,7 @@ const HEAD: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSi
 /// Writes the log of the job to `path`.
 pub(super) fn write(job: &Job, path: &Path) -> Result<()> {
     let text = text(job)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let disk = RealDisk::at(dir);
-    create::write_whole(&disk, &name, &text, Flush::OnNetwork).map_err(|error| Error::io("cannot write the joblog", path, error))
+    outfile::write("the joblog", path, &text)
 }
 
 fn text(job: &Job) -> Result<Vec<u8>> {

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod app_list;
 mod ask;
+mod board;
 mod cat;
 mod cat_items;
 mod chaos;
@@ -34,8 +35,11 @@ mod leave;
 #[cfg(test)]
 mod look_tests;
 mod man;
+mod metrics;
 mod open;
+mod outfile;
 mod progress;
+mod report;
 mod retry;
 mod run;
 mod sequential;
@@ -48,6 +52,7 @@ mod submit;
 mod summary;
 mod sweep;
 mod top;
+mod trace;
 mod trust;
 mod verify;
 #[cfg(test)]
@@ -87,6 +92,12 @@ enum Command {
     Status(status::Args),
     /// A job or a farm, live, on a terminal
     Top(top::Args),
+    /// A job as one page of HTML: timeline, stragglers, skew, errors
+    Report(report::Args),
+    /// The attempts as a trace, for Perfetto and Chrome
+    Trace(trace::Args),
+    /// Numbers of a job or a farm as Prometheus reads them
+    Metrics(metrics::Args),
     /// The whole story of a task; or why a job moves, or does not
     Explain(explain::Args),
     /// Block until the job ends
@@ -143,6 +154,9 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Launch(args) => launch::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cat(args) => cat::run(&args),
@@ -161,7 +175,7 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
         Command::Slot(args) => return slot::run(&args, apps),
         Command::Leash(args) => return leash::run(&args),
     };
-    done.unwrap_or_else(|error| report(&error))
+    done.unwrap_or_else(|error| tell(&error))
 }
 
 /// The program's name; also that of a user's own program, as far as its command line is told.
@@ -172,7 +186,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
-fn report(error: &Error) -> ExitCode {
+fn tell(error: &Error) -> ExitCode {
     if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
@@ -183,7 +197,7 @@ fn report(error: &Error) -> ExitCode {
     })
 }
 
-/// Writes to stdout; a reader that went away comes back as an error of kind `BrokenPipe`, which [`report`] takes for success.
+/// Writes to stdout; a reader that went away comes back as an error of kind `BrokenPipe`, which [`tell`] takes for success.
 fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::ask::{self, AppArgs, JobArgs, RecordArgs};
+use super::board::Notice;
 use super::open;
 use super::progress::Progress;
 use super::summary::words_of_end;
@@ -86,8 +87,13 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
             std::process::exit(i32::from(super::INTERRUPTED));
         }
     })?;
+    let mut notice = Notice::of(root, &planned.spec);
     let mut coordinator = super::coordinator::make(root, planned);
-    let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| tell(&progress, root, &news));
+    let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| {
+        notice.tell(&news);
+        tell(&progress, root, &news);
+    });
+    drop(notice);
     if let Some(leash) = leash {
         leash.leave();
     }

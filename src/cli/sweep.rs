@@ -33,7 +33,10 @@ pub(super) fn is_ours(dir: &str, name: &str) -> bool {
         return true;
     }
     match dir {
-        "." => [layout::JOB_JSON, layout::ITEMS, layout::COORDINATOR_LOCK, layout::PAUSE, layout::CANCEL].contains(&name),
+        "." => {
+            let files = [layout::JOB_JSON, layout::ITEMS, layout::COORDINATOR_LOCK, layout::PAUSE, layout::CANCEL];
+            files.contains(&name) || layout::BOARDS.contains(&name)
+        }
         layout::PHASE => is_phase(name),
         layout::WORKERS => name.parse::<WorkerName>().is_ok(),
         layout::SHUFFLE => crate::eyes::is_shuffle_name(name),

@@ -82,7 +82,7 @@ fn unpack(claim: &ClaimName, names: &Names, mut bytes: &[u8]) -> (Made, u64) {
         sections => vec![FileSum { name: run_of(claim), len: take(&mut bytes), crc32: take(&mut bytes) as u32, sections }],
     };
     let counters = names.iter().map(|name| (name.clone(), take(&mut bytes))).collect();
-    (Made { files, counters, skipped: Vec::new(), ran: None }, elapsed_ms)
+    (Made { files, counters, skipped: Vec::new(), ran: None, drawn: None }, elapsed_ms)
 }
 
 fn run_of(claim: &ClaimName) -> String {

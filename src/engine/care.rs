@@ -15,7 +15,7 @@ pub const RECORDS_SKIPPED: &str = "records skipped";
 /// The counter of keys passed over.
 pub const KEYS_SKIPPED: &str = "keys skipped";
 /// Longest key shown, in bytes.
-const KEY_SHOWN: usize = 200;
+pub(super) const KEY_SHOWN: usize = 200;
 
 /// One attempt's care.
 pub struct Care {

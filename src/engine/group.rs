@@ -29,11 +29,6 @@ impl Groups {
         self.pairs.push(Pair { key: start, value: start + key.len(), end: self.bytes.len() });
     }
 
-    /// How many pairs there are.
-    pub(super) fn n_pairs(&self) -> u64 {
-        self.pairs.len() as u64
-    }
-
     /// Calls `each` per key with its values, until it fails.
     pub(super) fn for_each<E>(&mut self, control: &Control, mut each: impl FnMut(&[u8], &mut Group<'_>) -> Result<(), E>) -> Result<(), E> {
         let bytes = &self.bytes[..];
@@ -54,6 +49,13 @@ pub(super) struct Group<'a> {
     control: &'a Control,
     /// Set where the values ended because the attempt is to stop.
     pub(super) cancelled: Option<Cancelled>,
+}
+
+impl Group<'_> {
+    /// How many values are left.
+    pub(super) fn n_values(&self) -> u64 {
+        self.pairs.len() as u64
+    }
 }
 
 impl ValueSource for Group<'_> {

@@ -44,7 +44,7 @@ fn run_to_run<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     counters::add_read(&mut counters, tally);
     counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
     counters::add(&mut counters, counters::SHUFFLE_BYTES, shuffle_bytes);
-    Ok(Made { files: file.into_iter().collect(), counters, skipped, ran: None })
+    Ok(Made { files: file.into_iter().collect(), counters, skipped, ..Made::default() })
 }
 
 fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
@@ -63,7 +63,7 @@ fn run_to_json<A: App>(app: &A, work: &MapWork<'_>) -> Result<Made, Failure> {
     counters::add_read(&mut counters, tally);
     counters::add(&mut counters, counters::SHUFFLE_BYTES, files.iter().map(|file| file.len).sum());
     counters::add_some(&mut counters, &[(counters::RECORDS_SKIPPED, skipped.len() as u64)]);
-    Ok(Made { files, counters, skipped, ran: None })
+    Ok(Made { files, counters, skipped, ..Made::default() })
 }
 
 /// A line may take the memory budget, and what a slot may take beside it for reading.

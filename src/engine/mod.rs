@@ -31,6 +31,7 @@ pub mod care;
 mod care_tests;
 pub(crate) mod counters;
 mod draft;
+mod draw;
 mod emitter;
 mod erased;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::draw::Draw;
 use super::group::Groups;
 use super::output::OutputFile;
 use super::reduce_runs::{self, Inputs, Stop};
@@ -42,7 +43,7 @@ pub(super) fn failure_of(work: &ReduceWork<'_>, stop: Stop) -> Result<Failure, F
 
 fn reduce_merged<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Stop> {
     let mut inputs = Inputs::open(app, work)?;
-    let (mut n_pairs, mut n_keys, mut key) = (0, 0, Vec::new());
+    let (mut draw, mut key) = (Draw::of(inputs.bytes), Vec::new());
     let file = OutputFile::create(&work.output)?;
     let mut sink = file.sink();
     let mut out = Output::new(&mut sink, work.context);
@@ -50,18 +51,19 @@ fn reduce_merged<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Stop> {
         work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
         let mut group = inputs.group(&key, work.control);
         if admits(work, &key) {
-            n_keys += 1;
+            draw.keys += 1;
             let called = call(app, &key, &mut group, &mut out);
             // The app saw a key's values end early: whatever it made of that says nothing about the app.
             group.take_stop().map_or(Ok(()), Err)?;
             called?;
         }
         group.finish()?;
-        n_pairs += group.n_pairs;
+        let values = group.n_pairs;
+        draw.group(&key, values);
         file.check()?;
     }
     out.flush();
-    let mut made = finish(file, work, n_pairs, n_keys)?;
+    let mut made = finish(file, work, &draw)?;
     let rare = [(counters::MERGE_PASSES, inputs.passes), (counters::BAD_BLOCKS, inputs.bad_blocks())];
     counters::add_some(&mut made.counters, &rare);
     Ok(made)
@@ -69,24 +71,24 @@ fn reduce_merged<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Stop> {
 
 fn reduce_groups<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failure> {
     let mut groups = gather(work)?;
-    let n_pairs = groups.n_pairs();
-    let mut n_keys = 0;
+    let mut draw = Draw::of(work.inputs.iter().map(|input| input.file.len).sum());
     let file = OutputFile::create(&work.output)?;
     let mut sink = file.sink();
     let mut out = Output::new(&mut sink, work.context);
     groups.for_each(work.control, |key, group| {
         work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
+        draw.group(key, group.n_values());
         if !admits(work, key) {
             return Ok(());
         }
-        n_keys += 1;
+        draw.keys += 1;
         let called = call(app, key, group, &mut out);
         // As above: the values ended early.
         group.cancelled.map_or(Ok(()), |Cancelled| Err(Failure::Cancelled))?;
         called.and_then(|()| file.check())
     })?;
     out.flush();
-    finish(file, work, n_pairs, n_keys)
+    finish(file, work, &draw)
 }
 
 /// False if the key is to be passed over.
@@ -95,13 +97,13 @@ fn admits(work: &ReduceWork<'_>, key: &[u8]) -> bool {
     work.care.is_none_or(|care| care.admits(fingerprint(key), || care::place_of(key)))
 }
 
-pub(super) fn finish(file: OutputFile, work: &ReduceWork<'_>, n_pairs: u64, n_keys: u64) -> Result<Made, Failure> {
+pub(super) fn finish(file: OutputFile, work: &ReduceWork<'_>, draw: &Draw) -> Result<Made, Failure> {
     let skipped = care::skipped(work.care);
     let (described, mut counters) = file.finish(&work.output)?;
-    let made = [(counters::PAIRS_IN, n_pairs), (counters::KEYS_IN, n_keys), (counters::OUTPUT_BYTES, described.len)];
-    counters::add_all(&mut counters, &made);
+    draw.add_to(&mut counters);
+    counters::add_all(&mut counters, &[(counters::OUTPUT_BYTES, described.len)]);
     counters::add_some(&mut counters, &[(counters::KEYS_SKIPPED, skipped.len() as u64)]);
-    Ok(Made { files: vec![described], counters, skipped, ran: None })
+    Ok(Made { files: vec![described], counters, skipped, drawn: Some(Box::new(draw.told())), ..Made::default() })
 }
 
 /// Calls the app for one key; the caller looks first whether the values ended as they should.

@@ -29,6 +29,8 @@ pub(super) struct Inputs {
     sources: Vec<Source>,
     /// Merges before this one.
     pub(super) passes: u64,
+    /// Length of the inputs' slices.
+    pub(super) bytes: u64,
     bad_blocks: u64,
 }
 
@@ -53,7 +55,7 @@ impl Inputs {
             (0..of.file.sections.clamp(1, SECTIONS_MAX)).map(move |section| Source::Input { input, section })
         };
         let mut sources: Vec<Source> = work.inputs.iter().enumerate().flat_map(sections).collect();
-        let (mut passes, mut bad_blocks) = (0, 0);
+        let (mut passes, mut bad_blocks, mut bytes) = (0, 0, 0);
         while sources.len() > work.budget.fan_in {
             let groups = budget::groups(sources.len(), work.budget.fan_in);
             let mut rest = sources.into_iter();
@@ -61,7 +63,7 @@ impl Inputs {
             for group in groups {
                 let mut group: Vec<Source> = rest.by_ref().take(group.len()).collect();
                 if group.len() > 1 {
-                    let (merged, bad) = merge_before(app, work, &group)?;
+                    let (merged, bad) = merge_before(app, work, &group, &mut bytes)?;
                     bad_blocks += bad;
                     group = merged.into_iter().map(Source::Spill).collect();
                 }
@@ -69,9 +71,9 @@ impl Inputs {
             }
             passes += 1;
         }
-        let streams = open_all(work, &sources)?;
+        let streams = open_all(work, &sources, &mut bytes)?;
         let merge = Merge::new(streams).map_err(|broken| stop(&sources, broken))?;
-        Ok(Inputs { merge, sources, passes, bad_blocks })
+        Ok(Inputs { merge, sources, passes, bytes, bad_blocks })
     }
 
     /// Blocks that were wrong in a first read.
@@ -168,7 +170,8 @@ fn stop(sources: &[Source], broken: Broken<Trouble>) -> Stop {
     }
 }
 
-fn open_all(work: &ReduceWork<'_>, sources: &[Source]) -> Result<Vec<Stream>, Stop> {
+/// Opens them all, and adds to `bytes` what the inputs among them hold.
+fn open_all(work: &ReduceWork<'_>, sources: &[Source], bytes: &mut u64) -> Result<Vec<Stream>, Stop> {
     let mut streams = Vec::with_capacity(sources.len());
     let mut last: Option<(usize, RunFile)> = None;
     for (stream, source) in sources.iter().enumerate() {
@@ -183,14 +186,16 @@ fn open_all(work: &ReduceWork<'_>, sources: &[Source]) -> Result<Vec<Stream>, St
             }
             Source::Spill(spill) => spill.open()?.stream(0, 0),
         };
-        streams.push(opened.map_err(|error| stop(sources, Broken { stream, error }))?);
+        let opened = opened.map_err(|error| stop(sources, Broken { stream, error }))?;
+        *bytes += if matches!(source, Source::Input { .. }) { opened.bytes() } else { 0 };
+        streams.push(opened);
     }
     Ok(streams)
 }
 
 /// Merges neighbours into a run of one partition.
-fn merge_before<A: App>(app: &A, work: &ReduceWork<'_>, group: &[Source]) -> Result<(Vec<Spill>, u64), Stop> {
-    let streams = open_all(work, group)?;
+fn merge_before<A: App>(app: &A, work: &ReduceWork<'_>, group: &[Source], bytes: &mut u64) -> Result<(Vec<Spill>, u64), Stop> {
+    let streams = open_all(work, group, bytes)?;
     let mut run = RunWriter::create(work.shuffle_dir, 1)?;
     let mut damaged = None;
     let spoilt = |broken: Broken<Trouble>| stop(group, broken);

@@ -50,14 +50,19 @@ pub(super) fn last(disk: &dyn Disk, snapshot: &Snapshot, newest: Option<i128>) -
         failed.filter_map(|claim| Some((disk.look(&layout::held(State::Failed, claim)).ok()?.stamp, claim))).collect();
     by_time.sort_by_key(|(stamp, _)| Reverse(*stamp));
     let told = by_time.iter().take(TOLD_MAX).filter_map(|(stamp, claim)| {
-        let bytes = disk.read(&layout::held(State::Failed, claim), RECORD_BYTES_MAX).ok()?;
-        let (text, ran) = words(record::own_error(&claim.to_string(), &bytes));
-        let output = ran.and_then(|ran| items::stderr_end(disk, claim, &ran)).or_else(|| rest_of(&text));
         let age_ms = newest.and_then(|newest| u64::try_from((newest - stamp) / 1_000_000).ok());
-        let output = output.map(|output| last_lines(&output)).filter(|output| !output.is_empty());
-        Some(ErrorSeen { attempt: claim.to_string(), text: first_lines(&text), output, age_ms })
+        Some(ErrorSeen { age_ms, ..one(disk, claim)? })
     });
     told.collect()
+}
+
+/// The error that this attempt reported; `None` if its file cannot be read.
+pub(super) fn one(disk: &dyn Disk, claim: &ClaimName) -> Option<ErrorSeen> {
+    let bytes = disk.read(&layout::held(State::Failed, claim), RECORD_BYTES_MAX).ok()?;
+    let (text, ran) = words(record::own_error(&claim.to_string(), &bytes));
+    let output = ran.and_then(|ran| items::stderr_end(disk, claim, &ran)).or_else(|| rest_of(&text));
+    let output = output.map(|output| last_lines(&output)).filter(|output| !output.is_empty());
+    Some(ErrorSeen { attempt: claim.to_string(), text: first_lines(&text), output, age_ms: None })
 }
 
 /// An error in words, and how its command went, where it is one of a command.

@@ -9,17 +9,25 @@ use crate::ids::{ClaimName, WorkerName};
 use crate::units::show_time;
 
 pub mod ages;
+pub mod board;
 pub mod brief;
+mod detail;
+pub mod digest;
 pub mod errors;
 pub mod explain;
 pub mod farm;
+pub mod history;
 pub mod items;
+mod lanes;
+pub mod metrics;
 mod pace;
+pub mod report;
 mod sample;
 pub mod show;
 mod slow;
 pub mod status;
 mod tally;
+pub mod trace;
 pub mod verify;
 
 /// `0.4 s`, `3 s`, `2m 05s`: a time for sentences, in milliseconds.

@@ -277,14 +277,14 @@ fn storage(root: &Path, output: &str) -> Vec<String> {
 }
 
 impl EndSeen {
-    fn of(end: End) -> EndSeen {
+    pub(super) fn of(end: End) -> EndSeen {
         let output_bytes = end.output_bytes();
         let outputs = end.outputs.len();
         EndSeen { outcome: end.outcome, at: end.at, error: end.error, outputs, output_bytes, counters: end.counters, busy_ms: end.busy_ms }
     }
 }
 
-fn phase(shape: Option<Shape>, snapshot: &Snapshot, end: Option<&End>) -> &'static str {
+pub(super) fn phase(shape: Option<Shape>, snapshot: &Snapshot, end: Option<&End>) -> &'static str {
     match end.map(|end| end.outcome) {
         Some(Outcome::Finished) => "finished",
         Some(Outcome::Failed) => "failed",
@@ -295,7 +295,7 @@ fn phase(shape: Option<Shape>, snapshot: &Snapshot, end: Option<&End>) -> &'stat
     }
 }
 
-fn percent(phase: &str, map: &Tasks, reduce: &Tasks) -> f64 {
+pub(super) fn percent(phase: &str, map: &Tasks, reduce: &Tasks) -> f64 {
     if phase == "finished" {
         return 100.0;
     }

@@ -23,6 +23,7 @@ use crate::here;
 use crate::job::end::{End, Outcome};
 use crate::job::layout::{CANCEL, PHASE, State, WORKERS};
 use crate::job::log::Log;
+use crate::job::spec::Spec;
 use crate::planner::after::{Start, end_unplanned, may_start};
 use crate::planner::{self, Planned};
 
@@ -39,7 +40,12 @@ pub struct Terms {
     pub hook: Option<Hook>,
     /// Say only what is wrong.
     pub quiet: bool,
+    /// Makes the witness of a job that is to be led.
+    pub watch: fn(&Path, &Spec) -> Witness,
 }
+
+/// Is told what a job's coordinator tells, and is dropped when that has ended. It has no say.
+pub type Witness = Box<dyn FnMut(&News<'_>)>;
 
 /// How leading a farm came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +77,7 @@ struct Shared {
     /// Of the threads that lead, by their job's name.
     wakers: Mutex<BTreeMap<String, Waker>>,
     hook: Option<Hook>,
+    watch: fn(&Path, &Spec) -> Witness,
 }
 
 impl Shared {
@@ -110,7 +117,13 @@ impl Lead {
     /// A coordinator of the farm at `root`, which the survey looks at.
     pub fn new(root: &Path, survey: Survey, apps: &[AppEntry], mut terms: Terms) -> Lead {
         let (report, reports) = channel();
-        let shared = Shared { apps: apps.to_vec(), stop: AtomicBool::new(false), wakers: Mutex::default(), hook: terms.hook.take() };
+        let shared = Shared {
+            apps: apps.to_vec(),
+            stop: AtomicBool::new(false),
+            wakers: Mutex::default(),
+            hook: terms.hook.take(),
+            watch: terms.watch,
+        };
         Lead {
             survey,
             terms,
@@ -269,12 +282,15 @@ fn serve_job(shared: &Shared, name: &str, root: &Path, is_watched: bool) -> Resu
     shared.wakers().insert(name.to_owned(), watch.waker());
     let name = here::new_name();
     let log = Log::open(&*planned.disk, &name);
+    let mut witness = (shared.watch)(root, &planned.spec);
     let mut coordinator = Coordinator::new(planned.disk, root.to_owned(), name, planned.spec, planned.maps, log);
     let end = serve::serve(&mut coordinator, &watch, &shared.stop, &mut |news| {
+        witness(&news);
         if let News::Trouble(error) = news {
             eprintln!("flockwork: coordinator: {}: {error}; waiting, and trying again", root.display());
         }
     })?;
+    drop(witness);
     Ok(end.map_or(Report::Stopped, |end| ended(shared, root, end)))
 }
 

@@ -194,6 +194,11 @@ impl Stream {
         self.entries.value()
     }
 
+    /// How long the slice is.
+    pub(in crate::engine) fn bytes(&self) -> u64 {
+        self.slice.bytes
+    }
+
     /// How many blocks were wrong in their first read and right in the second.
     pub(in crate::engine) fn bad_blocks(&self) -> u64 {
         self.bad_blocks

@@ -12,6 +12,7 @@ use super::{Stream, Words};
 use crate::app::ValueSource;
 use crate::control::Cancelled;
 use crate::data::{Failure, Made, ShuffleForm};
+use crate::engine::draw::Draw;
 use crate::engine::output::OutputFile;
 use crate::engine::reduce::{failure_of, finish, gather};
 use crate::engine::reduce_runs::{Inputs, Stop};
@@ -32,19 +33,20 @@ fn merged(stream: &Stream, reducer: &Words, work: &ReduceWork<'_>) -> Result<Mad
     let (mut out, mut report) = (Written(&file), Report::new(Complaints::at(work.stderr)));
     let place = Place { context: work.context, piece: None };
     let mut child = Child::start(stream, (Role::Reducer, reducer), &place, work.control, &mut out, &mut report)?;
-    let (mut n_pairs, mut n_keys, mut key, mut takes_more) = (0, 0, Vec::new(), true);
+    let (mut draw, mut key, mut takes_more) = (Draw::of(inputs.bytes), Vec::new(), true);
     while takes_more && inputs.next_key(&mut key) {
         work.control.step().map_err(|Cancelled| Failure::Cancelled)?;
-        n_keys += 1;
+        draw.keys += 1;
         let mut group = inputs.group(&key, work.control);
         while takes_more && let Some(value) = group.next_value() {
             takes_more = child.pair(&key, value)?;
         }
-        n_pairs += group.n_pairs;
-        group.take_stop().map_or(Ok(()), Err)?;
+        let (values, stop) = (group.n_pairs, group.take_stop());
+        draw.group(&key, values);
+        stop.map_or(Ok(()), Err)?;
     }
     child.finish()?;
-    let mut made = finish(file, work, n_pairs, n_keys)?;
+    let mut made = finish(file, work, &draw)?;
     let rare = [(counters::MERGE_PASSES, inputs.passes), (counters::BAD_BLOCKS, inputs.bad_blocks())];
     counters::add_some(&mut made.counters, &rare);
     report.add_to(&mut made.counters)?;
@@ -57,17 +59,20 @@ fn gathered(stream: &Stream, reducer: &Words, work: &ReduceWork<'_>) -> Result<M
     let (mut out, mut report) = (Written(&file), Report::new(Complaints::at(work.stderr)));
     let place = Place { context: work.context, piece: None };
     let mut child = Child::start(stream, (Role::Reducer, reducer), &place, work.control, &mut out, &mut report)?;
-    let (mut n_pairs, mut n_keys, mut takes_more) = (0, 0, true);
+    let bytes = work.inputs.iter().map(|input| input.file.len).sum();
+    let (mut draw, mut takes_more) = (Draw::of(bytes), true);
     groups.for_each(work.control, |key, group| {
-        n_keys += u64::from(takes_more);
+        draw.keys += u64::from(takes_more);
+        let mut values = 0;
         while takes_more && let Some(value) = group.next_value() {
-            n_pairs += 1;
+            values += 1;
             takes_more = child.pair(key, value)?;
         }
+        draw.group(key, values);
         group.cancelled.map_or(Ok(()), |Cancelled| Err(Failure::Cancelled))
     })?;
     child.finish()?;
-    let mut made = finish(file, work, n_pairs, n_keys)?;
+    let mut made = finish(file, work, &draw)?;
     report.add_to(&mut made.counters)?;
     Ok(made)
 }

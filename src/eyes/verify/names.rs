@@ -24,7 +24,7 @@ impl Inspection<'_> {
             }
         }
         let files = [layout::JOB_JSON, layout::ITEMS, layout::COORDINATOR_LOCK, layout::PAUSE, layout::CANCEL];
-        let known = |name: &str| DIRS.contains(&name) || name == layout::MARKERS || files.contains(&name);
+        let known = |name: &str| DIRS.contains(&name) || name == layout::MARKERS || files.contains(&name) || layout::BOARDS.contains(&name);
         for entry in self.disk.list(".")?.iter().filter(|entry| !known(&entry.name)) {
             self.report.note(&entry.name, "is not flockwork's; it is left alone");
         }
