@@ -169,15 +169,13 @@ def hyperqueue(n, workers):
         return seconds, n - len(failed) if well else 0
 
 
-try:
+# It wants to be found in this module; it is large, and HyperQueue forks this very process for each task.
+if sys.argv[1:2] == ["taskqueue"]:
     from taskqueue import queueable
 
     @queueable
     def queueable_noop(task):
         return task
-
-except ImportError:
-    pass
 
 
 if __name__ == "__main__":
