@@ -173,7 +173,6 @@ fn a_job_says_why_it_does_not_move() {
     let job = job_story(&bench);
     assert!(!job.moves && job.now.concat().contains("no worker has been seen for "), "{job:?}");
     assert!(job.hints.concat().contains("start one with `flockwork worker"), "{job:?}");
-    bench.work();
     std::fs::write(bench.path("cancel"), "").expect("written");
     assert!(job_story(&bench).now.concat().contains("asked to cancel"));
 }
