@@ -173,7 +173,6 @@ fn a_job_says_why_it_does_not_move() {
     let job = job_story(&bench);
     assert!(!job.moves && job.now.concat().contains("no worker has been seen for "), "{job:?}");
     assert!(job.hints.concat().contains("start one with `flockwork worker"), "{job:?}");
-    bench.work();
     std::fs::write(bench.path("cancel"), "").expect("written");
     assert!(job_story(&bench).now.concat().contains("asked to cancel"));
 }
@@ -271,11 +270,10 @@ fn how_long_a_claim_has_run_is_told_from_its_workers_event_file_and_only_of_the_
     std::fs::write(&log, line("map-00009.a1@node7.4121.k3f")).expect("written");
     assert!(look(&bench).slowest.is_empty(), "its line is still under way: it names another claim");
     std::fs::write(&log, line("map-00009.a1@node7.4121.k3f") + &line(&claim.name().to_string())).expect("written");
-    let minute_ago = std::time::SystemTime::now() - Duration::from_secs(60);
-    let file = std::fs::File::options().write(true).open(&log).expect("opened");
-    file.set_modified(minute_ago).expect("dated");
+    std::thread::sleep(Duration::from_millis(1100));
+    bench.job().disk.touch("workers/node7.4121.k3f").expect("the worker lives");
     let status = look(&bench);
     assert_eq!((status.slowest.len(), status.slowest[0].claim.as_str()), (1, claim.name().to_string().as_str()));
-    assert!((55_000..600_000).contains(&status.slowest[0].running_ms), "{:?}", status.slowest);
+    assert!(status.slowest[0].running_ms >= 1000, "{:?}", status.slowest);
     assert_eq!((status.ages.claimed.total, status.ages.claimed.sampled, status.ages.pending.total), (1, 1, 2));
 }

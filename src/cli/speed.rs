@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::units::show_time;
+use crate::eyes::span;
 
 /// What lies further back does not count, as long as something newer tells.
 const WINDOW: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ impl Speed {
     pub(super) fn text(&self, left: usize) -> Option<String> {
         let rate = self.rate()?;
         let per_second = if rate < 10.0 { format!("{rate:.1} tasks/s") } else { format!("{rate:.0} tasks/s") };
-        let to_go = show_time(Duration::try_from_secs_f64(left as f64 / rate).ok()?);
+        let to_go = span((left as f64 / rate * 1000.0) as u64);
         Some(if left == 0 { per_second } else { format!("{per_second}, about {to_go} to go") })
     }
 }

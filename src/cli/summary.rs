@@ -124,7 +124,11 @@ fn odd_attempts(end: &End, facts: &Facts) -> Option<String> {
     ];
     let kinds: Vec<String> = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
-    Some(format!("{} reported errors and {expired} were lost or taken back on the way{kinds}", plural(failed, "attempt")))
+    let reported = (failed > 0).then(|| format!("{} reported errors", plural(failed, "attempt")));
+    let who = if failed > 0 { expired.to_string() } else { plural(expired, "attempt") };
+    let lost = (expired > 0).then(|| format!("{who} were lost or taken back{kinds}"));
+    let told: Vec<String> = reported.into_iter().chain(lost).collect();
+    Some(format!("on the way {}", told.join(" and ")))
 }
 
 /// `3 bad records were`, where something was skipped.
@@ -210,11 +214,19 @@ mod tests {
             "finished in 12 s: 1 output file, 2.0 KiB, in count/output; read them with `flockwork cat count`",
             "map took 9.00 s, reduce took 2.00 s; tasks worked 18 s together",
             "1000 records, 4.0 KiB in; 512 B shuffled",
-            "1 attempt reported errors and 3 were lost or taken back on the way (1 lost, 2 dropped, for another was quicker)",
+            "on the way 1 attempt reported errors and 3 were lost or taken back (1 lost, 2 dropped, for another was quicker)",
             "2 bad records were skipped; count/phase/end lists them",
             "skew: b was made of 100000 pairs, 5000 times the median of all partitions",
         ];
         assert_eq!(lines, wanted);
+    }
+
+    #[test]
+    fn attempts_that_failed_and_attempts_that_were_lost_are_told_apart() {
+        let told = |failed, expired| odd_attempts(&End { attempts: Attempts { done: 1, failed, expired }, ..end() }, &Facts::default());
+        assert_eq!(told(0, 0), None);
+        assert_eq!(told(2, 0).as_deref(), Some("on the way 2 attempts reported errors"));
+        assert_eq!(told(0, 2).as_deref(), Some("on the way 2 attempts were lost or taken back"));
     }
 
     #[test]

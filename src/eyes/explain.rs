@@ -4,7 +4,7 @@
 //!
 //! | field of a task's story | meaning |
 //! |---|---|
-//! | `job`, `app`, `task`, `phase` | which; `phase` is that of the job, as in [`status`](super::status) |
+//! | `job`, `app`, `task`, `phase` | which; `phase` is that of the job, as in [`status`] |
 //! | `share` | what the task is to do: its pieces of the input, its item and command, or its partition |
 //! | `state` | `waiting` (not issued, or between two attempts), `pending`, `claimed`, `done` or `failed` (past a limit) |
 //! | `errors`, `errors_max`, `losses`, `losses_max` | what counts against it, and how much may |

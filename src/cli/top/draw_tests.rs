@@ -16,7 +16,7 @@ fn worker(n: usize) -> WorkerSeen {
         pid: 4100,
         quiet_ms: Some(400),
         running_ms: (n == 1).then_some(12_300),
-        claim: (n % 4 > 0).then(|| format!("map-{n:05}.a1@node.1.x")),
+        claim: (!n.is_multiple_of(4)).then(|| format!("map-{n:05}.a1@node.1.x")),
         trouble: (n == 5).then(|| "No space left on device".to_owned()),
     }
 }

@@ -24,8 +24,8 @@ pub(super) fn story(attempt: &Attempt) -> String {
 
 fn end(attempt: &Attempt) -> String {
     let at = attempt.ended.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
-    let ended = match (attempt.outcome, attempt.state) {
-        (Some("result"), _) => return result(attempt, &at),
+    match (attempt.outcome, attempt.state) {
+        (Some("result"), _) => result(attempt, &at),
         (Some("error"), _) => format!("reported an error{at}: {}", attempt.error.as_deref().unwrap_or("of an unknown kind")),
         (Some("damaged"), _) => format!("{}{at}: those map tasks are done again", attempt.error.as_deref().unwrap_or("found damage")),
         (Some("lost"), _) => format!("lost{at}: its worker died, or fell silent for a lease, and it was taken back"),
@@ -38,8 +38,7 @@ fn end(attempt: &Attempt) -> String {
         },
         (_, "pending") => "not claimed yet".to_owned(),
         (_, state) => format!("its file lies in {state}/ and says nothing of its own: damaged by hand, or by the disk"),
-    };
-    ended
+    }
 }
 
 fn result(attempt: &Attempt, at: &str) -> String {
