@@ -83,7 +83,7 @@ fn a_page_of_a_hundred_thousand_tasks_on_a_thousand_slots_is_short_and_still_sho
 fn no_attempt_and_no_time_at_all_make_a_page_too() {
     assert!(page(history(0, 1, 1)).contains("No attempt has begun so far."));
     let mut still = history(1, 1, 1);
-    (still.attempts[0].begun, still.attempts[0].ended) = (None, None);
+    (still.attempts[0].begun, still.attempts[0].ended, still.read.untimed) = (None, None, 1);
     assert!(page(still).contains("of which nobody wrote when they were are not drawn"));
 }
 

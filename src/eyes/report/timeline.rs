@@ -42,8 +42,13 @@ pub(super) fn write(out: &mut String, history: &History, lanes: &[Lane<'_>]) {
     let wall = (history.now - history.start()).max(1) as f64;
     let scale = Scale { wall };
     let bars: usize = lanes.iter().map(|lane| lane.bars.len()).sum();
+    let untimed = match history.read.untimed {
+        0 => None,
+        n => Some(format!("{} of which nobody wrote when they were are not drawn.", several(n, "attempt"))),
+    };
     if bars == 0 && lanes.is_empty() {
-        out.push_str("<p class=\"none\">No attempt has begun so far.</p>\n");
+        let words = untimed.unwrap_or_else(|| "No attempt has begun so far.".to_owned());
+        let _ = writeln!(out, "<p class=\"none\">{words}</p>");
         return;
     }
     let (rows, unshown) = rows(lanes);
@@ -65,9 +70,7 @@ pub(super) fn write(out: &mut String, history: &History, lanes: &[Lane<'_>]) {
     if is_dense {
         notes.push(format!("{} attempts: the height of a lane is the share of each moment that was worked.", grouped(bars as u64)));
     }
-    if history.read.untimed > 0 {
-        notes.push(format!("{} of which nobody wrote when they were are not drawn.", several(history.read.untimed, "attempt")));
-    }
+    notes.extend(untimed);
     if !notes.is_empty() {
         let _ = writeln!(out, "<p class=\"note\">{}</p>", text(&notes.join(" ")));
     }
