@@ -113,7 +113,7 @@ impl Running {
 
     /// It says more than a first block holds.
     #[cold]
-    fn expect_much(&mut self) {
+    pub(super) fn expect_much(&mut self) {
         self.block.resize(BLOCK_BYTES, 0);
         let _ = self.stdout.as_ref().map(|pipe| fcntl_setpipe_size(pipe, PIPE_BYTES));
     }

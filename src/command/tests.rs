@@ -130,7 +130,8 @@ fn nothing_that_a_command_said_is_lost_however_long_it_is_not_listened_to() {
         ["head -c 60000 /dev/zero >&2; head -c 250000 /dev/zero", "setsid sleep 9 & head -c 60000 /dev/zero >&2; head -c 250000 /dev/zero"]
     {
         let (words, mut slow) = (words(script), Slow::default());
-        let running = Running::start(&order(&words), Streams::piped()).expect("started");
+        let mut running = Running::start(&order(&words), Streams::piped()).expect("started");
+        running.expect_much();
         comes_true("it has ended", || {
             std::fs::read_to_string(format!("/proc/{}/stat", running.group_number())).is_ok_and(|stat| stat.contains(") Z "))
         });
