@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::job::snapshot::{Snapshot, TaskView};
+use crate::eyes::status::Tasks;
+use crate::eyes::tally;
+use crate::ids::Phase;
+use crate::job::snapshot::Snapshot;
 
 /// Between two plain lines of one phase.
 const LINE_PERIOD: Duration = Duration::from_secs(10);
@@ -26,7 +29,7 @@ enum Form {
 
 #[derive(Default)]
 struct Said {
-    phase: &'static str,
+    phase: Option<Phase>,
     at: Option<Instant>,
     trouble: String,
 }
@@ -52,10 +55,9 @@ impl Progress {
 
     /// Shows what a tick saw.
     pub fn show(&self, snapshot: &Snapshot) {
-        let (phase, views) = if snapshot.phases.reduce { ("reduce", &snapshot.reduces) } else { ("map", &snapshot.maps) };
-        let done = views.iter().filter(|view| !view.done.is_empty()).count();
-        let running: usize = views.iter().filter(|view| view.done.is_empty()).map(|view| view.claimed.len()).sum();
-        let errors: usize = snapshot.tasks().map(|(_, view): (_, &TaskView)| view.failed.len()).sum();
+        let phase = if snapshot.phases.reduce { Phase::Reduce } else { Phase::Map };
+        let Tasks { total, done, claimed: running, .. } = tally::tasks(snapshot, phase);
+        let errors: usize = snapshot.blocks().map(|(_, view)| view.failed.len()).sum();
         let mut text = match snapshot.workers.len() {
             1 => format!("{running} running, 1 worker"),
             workers => format!("{running} running, {workers} workers"),
@@ -68,16 +70,16 @@ impl Progress {
         }
         match &self.form {
             Form::Bar(bar) => {
-                bar.set_length(views.len() as u64);
-                bar.set_prefix(phase);
+                bar.set_length(total as u64);
+                bar.set_prefix(phase.to_string());
                 bar.set_message(text);
                 bar.set_position(done as u64);
             }
             Form::Lines => {
                 let mut said = self.said.borrow_mut();
-                if said.phase != phase || said.at.is_some_and(|at| at.elapsed() > LINE_PERIOD) {
-                    (said.phase, said.at) = (phase, Some(Instant::now()));
-                    eprintln!("flockwork: {phase} {done}/{}, {text}", views.len());
+                if said.phase != Some(phase) || said.at.is_some_and(|at| at.elapsed() > LINE_PERIOD) {
+                    (said.phase, said.at) = (Some(phase), Some(Instant::now()));
+                    eprintln!("flockwork: {phase} {done}/{total}, {text}");
                 }
             }
             Form::Nothing => {}

@@ -9,7 +9,7 @@ pub mod farm;
 pub mod items;
 pub mod show;
 pub mod status;
-mod tally;
+pub(crate) mod tally;
 pub mod verify;
 
 /// True for `map-00042.a1@node7.4121.k3f-00003.json` and `map-00042.a1@node7.4121.k3f.run`.

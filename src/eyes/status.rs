@@ -15,7 +15,7 @@
 //! | `coordinator` | `quiet_ms`: how much older its file is than that; null where none ever led the job |
 //! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, `trouble` (what the disk refuses it; or null; of the first 200), ordered by name |
 //! | `storage` | sentences on why nothing can be written here now: a full or read-only file system; empty where it can |
-//! | `claims` | of the tasks on their highest attempt first, at most 5: `claim`, `task`, `attempt`, `worker`, `quiet_ms` |
+//! | `claims` | of the tasks on their highest attempt first, at most 5: `claim`, `task` (of several tasks in one file the range, `map-00064+63`), `attempt`, `worker`, `quiet_ms` |
 //! | `errors` | the last reported ones, at most 5: `attempt`, `text` |
 //! | `foreign`, `foreign_count` | paths that are not flockwork's, at most 5, and how many there are |
 //! | `end` | `outcome`, `at`, `error`, `outputs`, `output_bytes`, `counters`, `busy_ms`; null before |
@@ -33,6 +33,7 @@ use super::tally::{self, Beats, TOLD_MAX};
 use crate::data::Counters;
 use crate::disk::{Disk, real};
 use crate::error::{Error, Result};
+use crate::ids::Phase;
 use crate::job::end::{self, End, Outcome};
 use crate::job::layout::{self, COORDINATOR_LOCK};
 use crate::job::snapshot::{Belief, Shape, Snapshot};
@@ -146,7 +147,7 @@ pub fn look(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>) -> 
     let snapshot = Snapshot::take(disk, known, Belief::Glance).map_err(|error| Error::io("cannot list the job", root, error))?;
     let end = if snapshot.phases.end { end::load(disk, root)? } else { None };
     let beats = Beats::look(disk, &snapshot);
-    let (map, reduce) = (tally::tasks(&snapshot.maps), tally::tasks(&snapshot.reduces));
+    let (map, reduce) = (tally::tasks(&snapshot, Phase::Map), tally::tasks(&snapshot, Phase::Reduce));
     let phase = phase(shape, &snapshot, end.as_ref());
     let mut status = Status {
         version: 1,

@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use flockwork::disk::sim::op::Op;
 use flockwork::disk::sim::run::Change;
 use flockwork::disk::sim::state::DiskState;
-use flockwork::ids::{ClaimName, Phase, TaskFile, TaskId};
+use flockwork::ids::{ClaimName, Phase};
 use flockwork::job::record;
 
 use super::bench::{self, Size};
@@ -84,8 +84,7 @@ impl Audit {
     }
 
     fn judge_phase(&self, state: &DiskState, name: &str) -> Result<(), String> {
-        let done: HashSet<TaskId> =
-            state.children("done").iter().filter_map(|entry| Some(entry.name.parse::<TaskFile>().ok()?.attempt().task)).collect();
+        let done = bench::done_tasks(state);
         let n_done = |phase| done.iter().filter(|task| task.phase == phase).count();
         let (maps, reduces) = (n_done(Phase::Map), n_done(Phase::Reduce));
         let needed = match name {

@@ -20,7 +20,7 @@ use flockwork::job::claim::Claim;
 use flockwork::job::end::{End, Outcome};
 use flockwork::job::log::Log;
 use flockwork::job::register::Presence;
-use flockwork::job::spec::{Ask, FORMAT, Spec};
+use flockwork::job::spec::{Ask, Bundle, FORMAT, Spec};
 use flockwork::job::{layout, plan, record, spec};
 use flockwork::worker::{Pulse, Tasks, Turn, Worker, assign};
 
@@ -58,6 +58,7 @@ pub fn spec(size: Size) -> Spec {
         stall_ms: 600_000,
         skip_bad_records: false,
         backup: true,
+        bundle: Bundle::ONE,
         output: "output".to_owned(),
         priority: 0,
         after: Vec::new(),
@@ -129,7 +130,7 @@ pub fn map_files(claim: &ClaimName, text: &str, reduces: u32) -> (Made, Vec<Vec<
 
 /// The same for map task `task` of the bench.
 pub fn map_made(claim: &ClaimName, reduces: u32) -> (Made, Vec<Vec<u8>>) {
-    map_files(claim, &text(claim.attempt.task.number), reduces)
+    map_files(claim, &claim.attempt.block().tasks().map(text).collect::<Vec<_>>().join(" "), reduces)
 }
 
 /// The miniature word count.
@@ -154,8 +155,9 @@ impl Mini {
     }
 
     fn map(&self, claim: &ClaimName) -> Result<Made, Failure> {
-        let split = assign::split(&*self.disk, root(), claim.attempt.task.number, &mut None).map_err(Failure::Disk)?;
-        let (made, contents) = map_files(claim, &split.pieces[0].name, self.reduces);
+        let split = assign::split(&*self.disk, root(), claim.attempt.block(), &mut None).map_err(Failure::Disk)?;
+        let texts: Vec<&str> = split.pieces.iter().map(|piece| &piece.name[..]).collect();
+        let (made, contents) = map_files(claim, &texts.join(" "), self.reduces);
         for (file, bytes) in made.files.iter().zip(&contents) {
             self.write("shuffle", &format!("shuffle/{}", file.name), bytes)?;
         }
@@ -410,12 +412,17 @@ fn check_end(state: &DiskState, size: Size) -> Result<(), String> {
     if end.counters != counters {
         return Err(format!("counted {:?} and not {counters:?}", end.counters));
     }
-    let done: BTreeSet<TaskId> =
-        state.children("done").iter().filter_map(|entry| Some(entry.name.parse::<TaskFile>().ok()?.attempt().task)).collect();
+    let done = done_tasks(state);
     if done.len() != (size.maps + size.reduces) as usize {
         return Err(format!("only {done:?} are done"));
     }
     Ok(())
+}
+
+/// The tasks that some attempt in `done/` holds.
+pub fn done_tasks(state: &DiskState) -> BTreeSet<TaskId> {
+    let blocks = state.children("done").into_iter().filter_map(|entry| Some(entry.name.parse::<TaskFile>().ok()?.attempt().block()));
+    blocks.flat_map(|block| block.tasks().map(move |number| TaskId { number, ..block.first() })).collect()
 }
 
 /// Judges where the end has been decided, and perhaps not all cleared up: panics with all there is to say.

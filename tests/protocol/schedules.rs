@@ -69,7 +69,7 @@ fn seen(state: &DiskState) -> Seen {
     Seen {
         expired: expired.len(),
         dropped: expired.iter().filter(|entry| says_dropped(&entry.name)).count(),
-        both: done.windows(2).filter(|pair| pair[0].attempt.task == pair[1].attempt.task).count(),
+        both: done.windows(2).filter(|pair| pair[0].attempt.block() == pair[1].attempt.block()).count(),
         second: attempts.filter(|number| *number > 1).count(),
         reborn: state.children("workers").len().saturating_sub(WORKERS as usize),
     }
