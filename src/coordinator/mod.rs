@@ -145,6 +145,13 @@ impl Coordinator {
         self
     }
 
+    /// The same, that has seen these tasks take so many milliseconds; for tests.
+    #[must_use]
+    pub fn with_pace(mut self, block: Block, elapsed_ms: u64) -> Coordinator {
+        self.pace.add(block, elapsed_ms);
+        self
+    }
+
     /// Takes a tick's snapshot back, so that the next look need not be at everything.
     pub fn keep(&mut self, snapshot: Snapshot) {
         self.kept = Some(snapshot).filter(|snapshot| self.window_of(snapshot).binds());
