@@ -62,7 +62,8 @@ fn a_small_job_and_one_that_is_asked_to_has_a_file_for_each_task() {
 fn what_is_asked_is_kept_and_whoever_says_nothing_goes_on_with_it() {
     let farm = Farm::new();
     farm.write("in", lines(200));
-    let command = |more: &[&'static str]| [&["run", "wc", "in", "--job", "job", "--split-lines", "1", "--slots", "1", "--quiet"], more].concat();
+    let command =
+        |more: &[&'static str]| [&["run", "wc", "in", "--job", "job", "--split-lines", "1", "--slots", "1", "--quiet"], more].concat();
     for wrong in ["0", "3", "8388608", "-1", "all"] {
         let option = format!("--bundle={wrong}");
         farm.run(&["run", "wc", "in", "--job", "job", &option]).fails_saying(2, &["--bundle", "a power of two from 1 to 4194304"]);
@@ -70,7 +71,10 @@ fn what_is_asked_is_kept_and_whoever_says_nothing_goes_on_with_it() {
     farm.ok(&command(&["--bundle", "8"]));
     let files = done(&farm);
     assert!(files.iter().any(|name| name.ends_with("+7")), "asked for, in however small a job: {files:?}");
-    assert!(files.iter().all(|name| ["", "1", "3", "7"].contains(&name.split_once('+').map_or("", |(_, more)| more))), "and no larger: {files:?}");
+    assert!(
+        files.iter().all(|name| ["", "1", "3", "7"].contains(&name.split_once('+').map_or("", |(_, more)| more))),
+        "and no larger: {files:?}"
+    );
     farm.ok(&command(&[]));
     farm.ok(&command(&["--bundle=8"]));
     farm.run(&command(&["--bundle=16"])).fails_saying(1, &["another job lies in job", "`bundle`"]);
@@ -118,7 +122,10 @@ fn a_poisoned_record_fails_alone() {
     ran.fails_saying(1, &["map-00700 failed 2 times", "a word I cannot take"]);
     let blames = end(&farm)["blames"].as_array().expect("a list").clone();
     assert_eq!(blames.len(), 2, "{blames:?}");
-    assert!(blames.iter().all(|name| name.as_str().is_some_and(|name| name.starts_with("map-00700.a"))), "no neighbour is blamed: {blames:?}");
+    assert!(
+        blames.iter().all(|name| name.as_str().is_some_and(|name| name.starts_with("map-00700.a"))),
+        "no neighbour is blamed: {blames:?}"
+    );
     farm.ok(&["verify", "job"]);
 }
 
