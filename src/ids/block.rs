@@ -238,7 +238,8 @@ mod tests {
         assert_eq!(chosen(0..8), ["map-00000+7"]);
         assert_eq!(chosen(4..8), ["map-00004+3"]);
         assert_eq!(chosen(6..8), ["map-00006", "map-00007"]);
-        assert_eq!(cover(0..4, &claims), Cover { counted: Vec::new(), missing: vec![0..4] });
+        let none = cover(0..4, &claims);
+        assert!(none.counted.is_empty() && none.missing.iter().eq([&(0..4)]), "{none:?}");
     }
 
     #[test]

@@ -9,17 +9,20 @@ use super::snapshot::TaskView;
 const PAGE: usize = 64;
 
 /// Read like a slice; what was never tried is an empty view.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Views {
     len: usize,
-    pages: Vec<Option<Box<[TaskView]>>>,
+    /// Of each page its number in the pool, from 1; 0 where it was not made.
+    pages: Vec<u32>,
+    /// All pages that were made, in one piece: of a million tasks it is given back whole, and leaves no holes behind.
+    pool: Vec<TaskView>,
     none: TaskView,
 }
 
 impl Views {
     /// Of so many tasks, none of which was tried.
     pub fn new(len: usize) -> Views {
-        Views { len, pages: vec![None; len.div_ceil(PAGE)], none: TaskView::default() }
+        Views { len, pages: vec![0; len.div_ceil(PAGE)], pool: Vec::new(), none: TaskView::default() }
     }
 
     /// How many tasks there are, tried or not.
@@ -32,16 +35,24 @@ impl Views {
         self.len == 0
     }
 
+    fn page(&self, page: usize) -> Option<&[TaskView]> {
+        let at = (*self.pages.get(page)? as usize).checked_sub(1)? * PAGE;
+        self.pool.get(at..at + PAGE)
+    }
+
     /// That of one task.
     pub fn get(&self, n: usize) -> Option<&TaskView> {
-        let page = self.pages.get(n / PAGE).filter(|_| n < self.len)?;
-        Some(page.as_ref().map_or(&self.none, |page| &page[n % PAGE]))
+        (n < self.len).then(|| self.page(n / PAGE).map_or(&self.none, |page| &page[n % PAGE]))
     }
 
     /// The same, to be changed.
     pub fn get_mut(&mut self, n: usize) -> Option<&mut TaskView> {
         let page = self.pages.get_mut(n / PAGE).filter(|_| n < self.len)?;
-        Some(&mut page.get_or_insert_with(|| vec![TaskView::default(); PAGE].into_boxed_slice())[n % PAGE])
+        if *page == 0 {
+            self.pool.resize(self.pool.len() + PAGE, TaskView::default());
+            *page = (self.pool.len() / PAGE) as u32;
+        }
+        self.pool.get_mut((*page as usize - 1) * PAGE + n % PAGE)
     }
 
     /// All, in order.
@@ -52,16 +63,24 @@ impl Views {
     /// Those of `tasks` that were tried, in order, each with its number.
     pub fn tried(&self, tasks: Range<u32>) -> impl Iterator<Item = (u32, &TaskView)> {
         let (from, to) = (tasks.start as usize, (tasks.end as usize).min(self.len));
-        let pages = (from / PAGE..to.div_ceil(PAGE)).filter_map(|page| Some((page, self.pages.get(page)?.as_ref()?)));
+        let pages = (from / PAGE..to.div_ceil(PAGE)).filter_map(|page| Some((page, self.page(page)?)));
         let views = pages.flat_map(|(page, views)| (page * PAGE..).zip(views.iter()));
         views.filter(move |(n, view)| (from..to).contains(n) && view.highest > 0).map(|(n, view)| (n as u32, view))
     }
 
     /// Those that are there, to be changed.
     pub fn made_mut(&mut self) -> impl Iterator<Item = &mut TaskView> {
-        self.pages.iter_mut().flatten().flat_map(|page| page.iter_mut())
+        self.pool.iter_mut()
     }
 }
+
+impl PartialEq for Views {
+    fn eq(&self, other: &Views) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Views {}
 
 impl<'a> IntoIterator for &'a Views {
     type Item = &'a TaskView;
@@ -111,6 +130,13 @@ mod tests {
         assert_eq!(tried(4..65), [(64, 64)]);
         assert_eq!(tried(66..199), []);
         assert_eq!(tried(0..u32::MAX), tried(0..200));
-        assert!(views.pages[2].is_none(), "no page of what was never tried");
+        assert_eq!(views.pool.len(), 3 * PAGE, "no page of what was never tried");
+        let mut same = Views::new(200);
+        for n in [199, 65, 3, 64] {
+            same[n].highest = n as u32;
+        }
+        assert_eq!(same, views, "whatever came first");
+        same[100].highest = 1;
+        assert_ne!(same, views);
     }
 }
