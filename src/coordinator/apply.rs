@@ -234,8 +234,9 @@ impl Coordinator {
             plan.for_each_counted(|counted| {
                 let Ok(planned) = counted.attempt.parse::<ClaimName>() else { return };
                 let block = planned.attempt.block();
-                if snapshot.view(block).is_some_and(|view| view.done.contains(&planned)) {
-                    names.push(planned);
+                // The name that was listed: of a million tasks few workers are kept, and not a million.
+                if let Some(listed) = snapshot.view(block).and_then(|view| view.done.iter().find(|claim| **claim == planned)) {
+                    names.push(listed.clone());
                 } else if block.first().phase == Phase::Map {
                     names.extend(cover(block.tasks(), snapshot.done_maps(block.tasks())).counted.into_iter().cloned());
                 }

@@ -49,6 +49,10 @@ impl Views {
     pub fn get_mut(&mut self, n: usize) -> Option<&mut TaskView> {
         let page = self.pages.get_mut(n / PAGE).filter(|_| n < self.len)?;
         if *page == 0 {
+            if self.pool.is_empty() {
+                // Room for all of them at once: memory that is not written to costs nothing, and growing it would leave holes behind.
+                self.pool.reserve_exact(self.len.next_multiple_of(PAGE));
+            }
             self.pool.resize(self.pool.len() + PAGE, TaskView::default());
             *page = (self.pool.len() / PAGE) as u32;
         }
