@@ -72,7 +72,7 @@ many_files() {
   seq 0 1999 | awk '{ printf "%d %d\n", $1, $1 + 1000 }' >lines
   (
     ulimit -n 256
-    run "2,000 shuffle files, 256 open files, 64 MiB" 128 "$target/examples/extremes" run keys lines -r 1 --split-lines 1 --memory 64MiB
+    run "2,000 shuffle files, 256 open files, 64 MiB" 128 "$target/examples/extremes" run keys lines -r 1 --split-lines 1 --bundle 1 --memory 64MiB
     exit $failed
   ) || failed=1
   is "shuffle files" "$(find job/shuffle -type f | wc -l)" 2000

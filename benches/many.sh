@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Jobs of very many tasks that do nothing: a file each, issue, claim, commit and reading what was done included.
+# Jobs of very many tasks that do nothing: a file each (or, with BUNDLED=1, as many in one as they take), issue, claim, commit and reading what was done included.
 #   benches/many.sh [TASKS...]        10000 and 100000 unless named
 # One line a job: seconds, tasks a second, processor time a task (of all processes), and the largest memory of the coordinator and of a worker. 1 is the exit status if a job is
 # not finished, does not count every task once, or takes 500 MiB in one process. Tasks a second depend on what else the machine does; processor time a task hardly does.
@@ -16,11 +16,13 @@ scratch=$(mktemp -d "${W:-/dev/shm}/flockwork-many.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
 failed=0
+bundle=(--bundle 1)
+[ -z "${BUNDLED:-}" ] || bundle=()
 printf '%9s %8s %9s %8s %12s %8s\n' tasks seconds tasks/s us/task coordinator worker
 for tasks in "${@:-10000 100000}"; do
   for n in $tasks; do
     seq "$n" > input
-    python3 - "$n" "$FLOCKWORK" run noop --split-lines 1 -r 1 --quiet --json --slots "${SLOTS:-2}" --job job input <<'PY' || failed=1
+    python3 - "$n" "$FLOCKWORK" run noop --split-lines 1 -r 1 "${bundle[@]}" --quiet --json --slots "${SLOTS:-2}" --job job input <<'PY' || failed=1
 import json, os, resource, subprocess, sys, time
 tasks, command = int(sys.argv[1]), sys.argv[2:]
 start = time.monotonic()

@@ -1,4 +1,4 @@
-//! Names, and nothing but names: `map-00042`, `map-00042.a1`, `node7.4121.k3f`, `map-00042.a1@node7.4121.k3f`.
+//! Names, and nothing but names: `map-00042`, `map-00064+63` (a [`Block`]), `map-00042.a1`, `node7.4121.k3f`, `map-00042.a1@node7.4121.k3f`.
 //!
 //! Every name is one grammar, written by `Display` and read back by `FromStr`; the round trip is tested. A name that does
 //! not parse is foreign: it is left alone and reported. No name is ever used twice, so a name alone
@@ -8,6 +8,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+mod block;
+
+pub use block::{Block, Cover, ORDER_MAX, cover};
 
 /// The two kinds of task of a MapReduce job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,11 +31,12 @@ pub struct TaskId {
     pub number: u32,
 }
 
-/// One try of a task, written `map-00042.a1`. Attempts count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One try of a task, written `map-00042.a1`, or of a block of them, written `map-00064+63.a1`. Attempts count from 1. Sorted as their blocks are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptId {
-    /// Which task.
+    /// Which task; of a block the first.
     pub task: TaskId,
+    order: u8,
     /// Which try, from 1.
     pub number: u32,
 }
@@ -83,11 +88,16 @@ impl TaskId {
 
     /// Try `number` (from 1) of this task.
     pub fn attempt(self, number: u32) -> AttemptId {
-        AttemptId { task: self, number }
+        Block::one(self).attempt(number)
     }
 }
 
 impl AttemptId {
+    /// What is tried.
+    pub fn block(self) -> Block {
+        Block::of(self.task, self.order)
+    }
+
     /// The name of this attempt once `worker` holds it.
     pub fn held_by(self, worker: &WorkerName) -> ClaimName {
         ClaimName { attempt: self, worker: worker.clone() }
@@ -126,6 +136,18 @@ impl TaskFile {
     }
 }
 
+impl Ord for AttemptId {
+    fn cmp(&self, other: &AttemptId) -> std::cmp::Ordering {
+        (self.block(), self.number).cmp(&(other.block(), other.number))
+    }
+}
+
+impl PartialOrd for AttemptId {
+    fn partial_cmp(&self, other: &AttemptId) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -143,7 +165,7 @@ impl fmt::Display for TaskId {
 
 impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.a{}", self.task, self.number)
+        write!(f, "{}.a{}", self.block(), self.number)
     }
 }
 
@@ -206,8 +228,8 @@ impl FromStr for TaskId {
 impl FromStr for AttemptId {
     type Err = ForeignName;
     fn from_str(text: &str) -> Result<AttemptId, ForeignName> {
-        let (task, attempt) = text.split_once(".a").ok_or(ForeignName)?;
-        let attempt = AttemptId { task: task.parse()?, number: number(attempt, 1)? };
+        let (block, attempt) = text.split_once(".a").ok_or(ForeignName)?;
+        let attempt = block.parse::<Block>()?.attempt(number(attempt, 1)?);
         if attempt.number == 0 { Err(ForeignName) } else { Ok(attempt) }
     }
 }
@@ -277,11 +299,11 @@ mod tests {
         for text in ["map-00042", "reduce-00000", "map-1234567"] {
             assert!(comes_back::<TaskId>(text), "{text}");
         }
-        for text in ["map-00042.a1", "reduce-99999.a12"] {
+        for text in ["map-00042.a1", "reduce-99999.a12", "map-00064+63.a2"] {
             assert!(comes_back::<AttemptId>(text), "{text}");
             assert!(comes_back::<TaskFile>(text), "{text}");
         }
-        for text in ["map-00042.a1@node7.4121.k3f", "reduce-00001.a3@a.b-c.example.org.1.0"] {
+        for text in ["map-00042.a1@node7.4121.k3f", "map-00064+63.a2@node7.4121.k3f", "reduce-00001.a3@a.b-c.example.org.1.0"] {
             assert!(comes_back::<ClaimName>(text), "{text}");
             assert!(comes_back::<TaskFile>(text), "{text}");
         }
@@ -314,6 +336,9 @@ mod tests {
             "map-00042.a1@host.01.x",
             "map-00042.a1@host.1.X",
             "map-+0042.a1",
+            "map-00042+0.a1",
+            "map-00042+63.a1",
+            "reduce-00000+1.a1",
             "map-00042.a1~",
             ".nfs0001",
             "map-99999999999.a1",
@@ -340,5 +365,9 @@ mod tests {
         assert!(TaskId::map(7).attempt(9) < TaskId::map(7).attempt(10));
         assert!(TaskId::map(99_999) < TaskId::map(100_000));
         assert!(TaskId::map(5) < TaskId::reduce(0), "maps come before reduces");
+        let sorted =
+            ["map-00000+7.a9", "map-00000+3.a1", "map-00000+3.a2", "map-00000.a1", "map-00001.a1", "map-00002+1.a1", "map-00003.a1"];
+        let attempts = sorted.map(|text| text.parse::<AttemptId>().expect("an attempt"));
+        assert!(attempts.is_sorted(), "larger blocks come before those within them");
     }
 }

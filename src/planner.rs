@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::Options;
-use crate::data::{BadRecord, Failure, Split};
+use crate::data::{BadRecord, Failure, ShuffleForm, Split};
 use crate::disk::Disk;
 use crate::disk::real::{self, RealDisk};
 use crate::each::orders::is_each;
@@ -17,7 +17,7 @@ use crate::engine::{self, AnyApp, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{ATTEMPTS, DIRS, ITEMS, JOB_JSON, OUTPUT};
 use crate::job::plan::{self, Plan};
-use crate::job::spec::{self, Ask, FORMAT, REDUCES_MAX, Spec};
+use crate::job::spec::{self, Ask, Bundle, REDUCES_MAX, Spec};
 use crate::partition::RangeTable;
 use crate::units::show_size;
 
@@ -59,7 +59,8 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     check_room(&*app, &root.join(&ask.output), &ask, &splits)?;
     make_dir(root)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
-    let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask };
+    ask.bundle = bundle(&ask, splits.len());
+    let spec = Spec { format: ask.bundle.format(), id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask };
     make_dir(&root.join(&spec.ask.output).join(ATTEMPTS))?;
     let (written, created) = spec::submit(&*disk, root, &spec)?;
     if created == crate::disk::Created::Before {
@@ -69,6 +70,13 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     let _ = plan::create_map(&*disk, root, &written.id, &splits, ranges)?;
     let maps = maps(&*disk, root)?;
     Ok(Planned { spec: written, disk, maps })
+}
+
+/// How many map tasks of such a job share a file at most. Where a map task makes an output none do, and by themselves none where people may count on their number: a mapper command is started once for each task's lines, and
+/// readable shuffle files are held in memory whole.
+fn bundle(ask: &Ask, maps: usize) -> Bundle {
+    let is_plain = ask.app != engine::stream::NAME && ask.shuffle == ShuffleForm::Run;
+    if ask.reduces == 0 || ask.bundle == Bundle::Auto && !is_plain { Bundle::ONE } else { ask.bundle.settled(maps) }
 }
 
 fn refuse_other_things(root: &Path, name: &str) -> Error {
@@ -194,6 +202,10 @@ pub fn holds(root: &Path) -> Result<Holds> {
 
 fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
     let mut asked = asked.clone();
+    if asked.bundle == Bundle::Auto {
+        // Whoever says nothing goes on with what is there.
+        asked.bundle = there.ask.bundle;
+    }
     if asked.output != OUTPUT {
         asked.output = input::stored_path(&absolute(Path::new(&asked.output))?, root)?;
     }

@@ -199,7 +199,7 @@ fn scenario_22_a_damaged_job_json_is_told_with_a_remedy() {
         (&whole[..whole.len() / 2], "the file was truncated or edited"),
         (b"", "the file was truncated or edited"),
         (b"\xff\xfe{}", "the file was truncated or edited"),
-        (newer.as_bytes(), "a job of format 99 (this flockwork knows up to 1)"),
+        (newer.as_bytes(), "a job of format 99 (this flockwork knows up to 2)"),
     ];
     for (bytes, part) in cases {
         farm.write("job/job.json", bytes);

@@ -8,7 +8,7 @@ use super::common::{Farm, Program};
 
 /// Many small tasks, a few seconds of work for two slots.
 fn submit(farm: &Farm, app: &str) {
-    farm.ok(&["submit", app, "books", "--job", "job", "--split-lines", "12", "--lease", "1s", "--max-lost", "1000"]);
+    farm.ok(&["submit", app, "books", "--job", "job", "--split-lines", "12", "--bundle", "1", "--lease", "1s", "--max-lost", "1000"]);
 }
 
 fn said(program: &Program, text: &str) -> usize {

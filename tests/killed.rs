@@ -96,7 +96,7 @@ fn slots_and_coordinators_killed_all_the_time_change_nothing() {
     // On an idle machine one job may be over before anybody was met in mid-task: then another is weathered.
     let mut lost = 0;
     for _ in 0..20 {
-        storm(&farm);
+        storm(&farm, &MANY);
         farm.finished_with("job", &oracle);
         lost += farm.names("job/expired").len();
         if lost >= 3 {
@@ -108,9 +108,9 @@ fn slots_and_coordinators_killed_all_the_time_change_nothing() {
     panic!("only {lost} claims were lost in the middle of their tasks");
 }
 
-/// Leads a job to its end while everybody is killed.
-fn storm(farm: &Farm) {
-    farm.ok(&[&MANY[..], &[SHORT_LEASE]].concat());
+/// Submits a job and leads it to its end while everybody is killed.
+pub fn storm(farm: &Farm, submit: &[&str]) {
+    farm.ok(submit);
     let mut workers: Vec<_> = (0..3).map(|_| worker_for_books(farm)).collect();
     let mut leader = coordinator(farm);
     let (mut turn, mut done) = (0_usize, 0);

@@ -20,6 +20,9 @@ mod lab;
 /// Slots and coordinators killed, stopped and doubled.
 mod killed;
 
+/// Map tasks that share files.
+mod bundles;
+
 /// One slow worker, whose task another does.
 mod stragglers;
 

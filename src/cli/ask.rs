@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::data::ShuffleForm;
 use crate::error::Result;
+use crate::ids::ORDER_MAX;
 use crate::job::layout::OUTPUT;
-use crate::job::spec::{Ask, REDUCES_MAX};
+use crate::job::spec::{Ask, Bundle, REDUCES_MAX};
 use crate::units::{parse_size, parse_time};
 
 /// The app, its inputs and options.
@@ -38,6 +39,9 @@ pub(super) struct JobArgs {
     /// A map task per so many lines instead
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub split_lines: Option<u64>,
+    /// So many map tasks may share one file, a power of two; 1: each has its own [default: as many as take a second by what is measured, in jobs of 1024 map tasks and more]
+    #[arg(long, value_parser = parse_bundle, value_name = "TASKS")]
+    pub bundle: Option<u32>,
     /// How shuffle files are written: run (sorted, compressed, checked) or json (lines that people and jq can read, held in memory whole)
     #[arg(long, default_value = "run", value_parser = parse_form, value_name = "FORM")]
     pub shuffle: ShuffleForm,
@@ -135,6 +139,7 @@ pub(super) fn ask_of((app, options): (&str, BTreeMap<String, String>), inputs: V
         skip_bad_records: NO_RECORDS.skip_bad_records,
         backup: !job.no_backup,
         priority: job.farm.priority,
+        bundle: job.bundle.map_or(Bundle::Auto, Bundle::AtMost),
         after: Vec::new(),
         output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
     }
@@ -168,6 +173,12 @@ fn parse_split(text: &str) -> Result<u64, String> {
         0 => Err("a split holds at least one byte".to_owned()),
         bytes => Ok(bytes),
     }
+}
+
+fn parse_bundle(text: &str) -> Result<u32, String> {
+    let most = 1 << ORDER_MAX;
+    let tasks = text.parse().ok().filter(|tasks: &u32| tasks.is_power_of_two() && *tasks <= most);
+    tasks.ok_or_else(|| format!("write a power of two from 1 to {most}"))
 }
 
 fn parse_memory(text: &str) -> Result<u64, String> {

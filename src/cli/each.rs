@@ -19,7 +19,7 @@ use crate::each::template::shown;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::OUTPUT;
 use crate::job::plan::MAPS_MAX;
-use crate::job::spec::{Ask, TIME_MS_MAX};
+use crate::job::spec::{Ask, Bundle, TIME_MS_MAX};
 use crate::units::parse_time;
 
 /// What separates the command from items typed behind it.
@@ -201,6 +201,8 @@ fn ask(args: &Args, orders: &Orders, items: &Items, source: String) -> Ask {
         skip_bad_records: false,
         // Nobody expects a command to run twice at a time.
         backup: false,
+        // A command that ran is not run again because its neighbour failed.
+        bundle: Bundle::ONE,
         output: OUTPUT.to_owned(),
         priority: args.farm.priority,
         after: args.later.after.clone(),

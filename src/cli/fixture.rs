@@ -18,7 +18,7 @@ use crate::job::log::Log;
 use crate::job::plan;
 use crate::job::record::TaskError;
 use crate::job::register::Presence;
-use crate::job::spec::{self, Ask, FORMAT, Spec};
+use crate::job::spec::{self, Ask, Bundle, FORMAT, Spec};
 
 pub(super) const MAPS: u32 = 3;
 pub(super) const REDUCES: u32 = 2;
@@ -179,6 +179,7 @@ fn ask() -> Ask {
         stall_ms: 1000,
         skip_bad_records: false,
         backup: true,
+        bundle: Bundle::ONE,
         output: OUTPUT.to_owned(),
         priority: 0,
         after: Vec::new(),

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::speed::Speed;
-use crate::job::snapshot::{Snapshot, TaskView};
+use crate::eyes::status::Tasks;
+use crate::eyes::tally;
+use crate::ids::Phase;
+use crate::job::snapshot::Snapshot;
 use crate::units::show_time;
 
 /// Between two plain lines of one phase.
@@ -167,10 +170,9 @@ impl Bars {
 }
 
 fn far(snapshot: &Snapshot) -> Far {
-    let (phase, views) = if snapshot.phases.reduce { ("reduce", &snapshot.reduces) } else { ("map", &snapshot.maps) };
-    let done = views.iter().filter(|view| !view.done.is_empty()).count();
-    let running: usize = views.iter().filter(|view| view.done.is_empty()).map(|view| view.claimed.len()).sum();
-    let errors: usize = snapshot.tasks().map(|(_, view): (_, &TaskView)| view.failed.len()).sum();
+    let (phase, name) = if snapshot.phases.reduce { (Phase::Reduce, "reduce") } else { (Phase::Map, "map") };
+    let Tasks { total, done, claimed: running, .. } = tally::tasks(snapshot, phase);
+    let errors: usize = snapshot.blocks().map(|(_, view)| view.failed.len()).sum();
     let mut text = match snapshot.workers.len() {
         1 => format!("{running} running, 1 worker"),
         workers => format!("{running} running, {workers} workers"),
@@ -183,5 +185,5 @@ fn far(snapshot: &Snapshot) -> Far {
     if snapshot.pause {
         text += ", paused";
     }
-    Far { phase, done, total: views.len(), text, speed: None }
+    Far { phase: name, done, total, text, speed: None }
 }

@@ -1,20 +1,22 @@
 //! Doing what was planned: dull, one function per action, each harmless if done twice, late, or by two coordinators.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use super::Coordinator;
 use super::plan::{Action, Ending};
 use crate::data::{Counters, Made};
 use crate::disk::rename::{is_gone, rename};
-use crate::disk::{Flush, Moved, Soon, create};
+use crate::disk::{Disk, Flush, Moved, Soon, create};
 use crate::error::{Error, Result};
-use crate::ids::{AttemptId, ClaimName, TaskFile};
+use crate::ids::{AttemptId, Block, ClaimName, Cover, Phase, TaskFile, cover};
 use crate::job::end::{self, Attempts, End, Outcome, OutputSum, SKIPPED_TOLD_MAX, Skipped};
 use crate::job::layout::{self, State};
 use crate::job::outputs::{self, Published};
 use crate::job::plan::Counted;
 use crate::job::record::{Ended, Event, Line};
-use crate::job::snapshot::Snapshot;
+use crate::job::snapshot::{Snapshot, TaskView};
 use crate::units::stamp_utc;
 
 /// An open that hangs longer is a dead machine's delegation: the next attempt goes out beside the claim.
@@ -32,6 +34,17 @@ impl Decision {
     fn failed(error: String, blames: Vec<String>) -> Decision {
         Decision { outcome: Outcome::Failed, error: Some(error), blames, outputs: Vec::new() }
     }
+}
+
+/// The blocks of several tasks that the reduce plan names; `None` if there is no plan.
+pub(super) fn planned_blocks(disk: &dyn Disk, root: &Path) -> Result<Option<BTreeSet<Block>>> {
+    let Some(plan) = crate::job::plan::Plan::reduce(disk, root)? else { return Ok(None) };
+    let mut blocks = BTreeSet::new();
+    plan.for_each_counted(|counted| {
+        let claim = counted.attempt.parse::<ClaimName>().ok();
+        blocks.extend(claim.map(|claim| claim.attempt.block()).filter(|block| block.order() > 0));
+    })?;
+    Ok(Some(blocks))
 }
 
 impl Coordinator {
@@ -141,23 +154,26 @@ impl Coordinator {
         let read = outputs::done_record(&*self.disk, claim);
         let read = read.map_err(|error| Error::io("cannot read", self.root.join(layout::held(State::Done, claim)), error))?;
         match &read {
-            Some(result) => self.results.insert(claim, result),
+            Some(result) => {
+                if claim.attempt.task.phase == Phase::Map {
+                    self.pace.add(claim.attempt.block(), result.1);
+                }
+                self.results.insert(claim, result);
+            }
             None => _ = self.hollow.insert(claim.clone()),
         }
         Ok(read)
     }
 
     fn plan_reduce(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let mut counting = Vec::with_capacity(snapshot.maps.len());
-        for view in &snapshot.maps {
-            for claim in &view.done {
-                if self.results.has(claim) || self.result(claim)?.is_some() {
-                    counting.push(claim);
-                    break;
-                }
-            }
+        let tasks = 0..snapshot.n_maps();
+        let Cover { counted: counting, missing } =
+            cover(tasks.clone(), snapshot.done_maps(tasks).filter(|claim| !self.hollow.contains(*claim)));
+        let mut complete = missing.is_empty();
+        for claim in &counting {
+            complete &= self.results.has(claim) || self.result(claim)?.is_some();
         }
-        if counting.len() < snapshot.maps.len() {
+        if !complete {
             return Ok(()); // Some are hollow now: the next plan retracts them.
         }
         let counted = counting.into_iter().filter_map(|claim| {
@@ -172,11 +188,12 @@ impl Coordinator {
 
     /// Publishes the outputs, which the tasks of the last phase made, and decides a good end.
     fn finish(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let makers = if self.spec.ask.is_map_only() { &snapshot.maps } else { &snapshot.reduces };
+        let makers: Vec<&TaskView> =
+            if self.spec.ask.is_map_only() { snapshot.maps.iter().collect() } else { snapshot.reduces.iter().collect() };
         let mut sums = Vec::with_capacity(makers.len());
         let mut counting = Vec::new();
         let mut complete = true;
-        for (view, partition) in makers.iter().zip(0..) {
+        for (view, partition) in makers.into_iter().zip(0..) {
             let mut done = Vec::new();
             for claim in &view.done {
                 match self.result(claim)? {
@@ -215,14 +232,19 @@ impl Coordinator {
         self.decide(snapshot, Decision { outcome: Outcome::Finished, error: None, blames: Vec::new(), outputs: sums }, &counting)
     }
 
-    /// The map attempts that the reduce plan counts; for one retracted since, the first of its task in `done/`.
+    /// The map attempts that the reduce plan counts; for one retracted since, those that count within its block.
     fn counting_maps(&self, snapshot: &Snapshot) -> Result<Vec<ClaimName>> {
         let mut names = Vec::new();
         if let Some(plan) = crate::job::plan::Plan::reduce(&*self.disk, &self.root)? {
             plan.for_each_counted(|counted| {
-                let done = snapshot.maps.get(counted.task as usize).map_or(&[][..], |view| &view.done);
-                let planned = done.iter().find(|claim| claim.to_string() == counted.attempt);
-                names.extend(planned.or(done.first()).cloned());
+                let Ok(planned) = counted.attempt.parse::<ClaimName>() else { return };
+                let block = planned.attempt.block();
+                // The name that was listed: of a million tasks few workers are kept, and not a million.
+                if let Some(listed) = snapshot.view(block).and_then(|view| view.done.iter().find(|claim| **claim == planned)) {
+                    names.push(listed.clone());
+                } else if block.first().phase == Phase::Map {
+                    names.extend(cover(block.tasks(), snapshot.done_maps(block.tasks())).counted.into_iter().cloned());
+                }
             })?;
         }
         Ok(names)
@@ -242,7 +264,7 @@ impl Coordinator {
         }
         skipped.truncate(SKIPPED_TOLD_MAX);
         let mut attempts = Attempts::default();
-        for (_, view) in snapshot.tasks() {
+        for (_, view) in snapshot.blocks() {
             attempts.done += view.done.len() as u64;
             attempts.failed += view.failed.len() as u64;
             attempts.expired += view.expired.len() as u64;

@@ -9,7 +9,7 @@ use super::plan::Ending;
 use crate::data::{BadRecord, Spot};
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
-use crate::ids::{ClaimName, TaskFile, TaskId};
+use crate::ids::{ClaimName, Phase, TaskFile, TaskId};
 use crate::job::end::END_BYTES_MAX;
 use crate::job::layout::{PHASE, State};
 use crate::job::record::{self, Ended, RECORD_BYTES_MAX, TaskError};
@@ -44,7 +44,7 @@ impl Ledger {
     pub fn read(&mut self, disk: &dyn Disk, root: &Path, snapshot: &Snapshot) -> crate::Result<()> {
         let maps = u32::try_from(snapshot.maps.len()).unwrap_or(u32::MAX);
         let known = self.endings.len();
-        for (_, view) in snapshot.tasks() {
+        for (_, view) in snapshot.blocks() {
             for claim in &view.failed {
                 self.enter(disk, root, State::Failed, &TaskFile::Held(claim.clone()), maps)?;
             }
@@ -101,8 +101,9 @@ impl Ledger {
             Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::InvalidData => Vec::new(),
             Err(error) => return Err(crate::Error::io("cannot read", root.join(path), error)),
         };
-        if let (Some(spots), Said::FailedAt(spot, _)) = (&mut self.spots, skip::said(state, &name, &bytes)) {
-            let attempt = file.attempt();
+        let attempt = file.attempt();
+        // An attempt of several tasks says nothing of any one of them, and its error counts against none.
+        if let (Some(spots), Said::FailedAt(spot, _), 0) = (&mut self.spots, skip::said(state, &name, &bytes), attempt.block().order()) {
             spots.entry(attempt.task).or_default().insert((attempt.number, name.clone()), spot);
         }
         self.endings.insert(name.clone(), ending(state, &name, &bytes, maps));
@@ -118,7 +119,11 @@ fn ending(state: State, name: &str, bytes: &[u8], maps: u32) -> Ending {
             | TaskError::Command { why: text, .. }
             | TaskError::Record(BadRecord { why: text, .. }) => Ending::Error(text),
             TaskError::Damaged(names) => {
-                let known = |name: &String| name.parse().ok().filter(|claim: &ClaimName| claim.attempt.task < TaskId::map(maps));
+                let known = |name: &String| {
+                    name.parse()
+                        .ok()
+                        .filter(|claim: &ClaimName| claim.attempt.task.phase == Phase::Map && claim.attempt.block().tasks().end <= maps)
+                };
                 match names.iter().map(known).collect() {
                     Some(claims) => Ending::Damaged(claims),
                     // Nothing can be retracted that would mend it: it must count, or it would be tried for ever.
@@ -139,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::coordinator::backup::Limits;
+    use crate::coordinator::bundling::Bundling;
     use crate::coordinator::plan::{Action, Facts, plan};
     use crate::data::Place;
     use crate::disk::real::RealDisk;
@@ -182,6 +188,7 @@ mod tests {
                 max_errors: 2,
                 max_lost: 1,
                 window: 9,
+                bundling: Bundling::default(),
                 leave_out: None,
             },
         )

@@ -10,7 +10,7 @@ use super::apply::Decision;
 use crate::data::{Made, Stretch};
 use crate::disk::rename::is_gone;
 use crate::error::{Error, Result};
-use crate::ids::{ClaimName, WorkerName};
+use crate::ids::{ClaimName, WorkerName, cover};
 use crate::job::end::Outcome;
 use crate::job::layout;
 use crate::job::outputs;
@@ -21,7 +21,7 @@ impl Coordinator {
     pub(super) fn finish_map_only(&mut self, snapshot: &Snapshot) -> Result<()> {
         let mut lengths = HashMap::new();
         let mut complete = true;
-        for claim in snapshot.maps.iter().filter_map(|view| view.done.first()) {
+        for claim in cover(0..snapshot.n_maps(), snapshot.done_maps(0..snapshot.n_maps())).counted {
             // Not remembered: there may be a million.
             let read = outputs::done_record(&*self.disk, claim);
             let read = read.map_err(|error| Error::io("cannot read", self.root.join(layout::held(layout::State::Done, claim)), error))?;
@@ -63,6 +63,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
     use crate::coordinator::backup::Limits;
+    use crate::coordinator::bundling::Bundling;
     use crate::coordinator::plan::{Action, Ending, Facts, plan};
     use crate::ids::{ClaimName, TaskId};
     use crate::job::snapshot::{Belief, Phases, Snapshot, TaskView};
@@ -91,7 +92,8 @@ mod tests {
         let snapshot = Snapshot {
             taken: std::time::Duration::ZERO,
             belief: Belief::Sure,
-            maps,
+            maps: maps.into(),
+            bundles: BTreeMap::new(),
             reduces: Vec::new(),
             workers: BTreeSet::new(),
             phases,
@@ -114,6 +116,7 @@ mod tests {
                 max_errors: 2,
                 max_lost: 2,
                 window: 9,
+                bundling: Bundling::default(),
                 leave_out: Some(leave_out),
             },
         )

@@ -1,7 +1,7 @@
 //! The coordinator: a reconciler without memory. It reads the directory, compares it with the plan, and does what is missing.
 //!
 //! [`Coordinator::tick`] is the whole of it: snapshot -> plan -> apply. It opens no input, shuffle or output data, runs no user code, and keeps only caches of files that
-//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `window`, `backup`, `apply`,
+//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `maps`, `bundling`, `window`, `backup`, `apply`,
 //! `results`, `leases`, `serve`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::error::{Error, Result};
-use crate::ids::{ClaimName, WorkerName};
+use crate::ids::{Block, ClaimName, WorkerName};
 use crate::job::layout::{self, PHASE};
 use crate::job::log::Log;
 use crate::job::snapshot::{Belief, Shape, Snapshot};
@@ -20,9 +20,11 @@ use crate::job::spec::Spec;
 
 mod apply;
 pub mod backup;
+pub mod bundling;
 pub mod leases;
 pub mod ledger;
 mod map_only;
+mod maps;
 pub mod plan;
 mod probes;
 mod results;
@@ -30,6 +32,7 @@ pub mod serve;
 pub mod window;
 
 use backup::Limits;
+use bundling::{Bundling, Pace};
 use leases::Watched;
 use ledger::Ledger;
 use plan::Facts;
@@ -79,8 +82,12 @@ pub struct Coordinator {
     pending_touched: Duration,
     phase_changed: Option<Duration>,
     window: usize,
-    /// Map tasks whose done record was read ahead.
+    /// Map tasks whose own done record was read ahead.
     read: Vec<bool>,
+    /// How long map tasks took, by the records that were read.
+    pace: Pace,
+    /// The blocks of several tasks in the reduce plan, once it was read.
+    planned: Option<BTreeSet<Block>>,
     /// What was seen last, if it was handed back.
     kept: Option<Snapshot>,
     full_look: FullLook,
@@ -130,6 +137,8 @@ impl Coordinator {
             phase_changed: None,
             window: window::LEAST,
             read: Vec::new(),
+            pace: Pace::default(),
+            planned: None,
             kept: None,
             full_look: FullLook::default(),
         }
@@ -142,9 +151,16 @@ impl Coordinator {
         self
     }
 
+    /// The same, that has seen these tasks take so many milliseconds; for tests.
+    #[must_use]
+    pub fn with_pace(mut self, block: Block, elapsed_ms: u64) -> Coordinator {
+        self.pace.add(block, elapsed_ms);
+        self
+    }
+
     /// Takes a tick's snapshot back, so that the next look need not be at everything.
     pub fn keep(&mut self, snapshot: Snapshot) {
-        self.kept = Some(snapshot).filter(|snapshot| Window::of(snapshot, self.window).binds());
+        self.kept = Some(snapshot).filter(|snapshot| self.window_of(snapshot).binds());
     }
 
     /// One round: look, plan, do. `watched` is what is known of claims beside their names.
@@ -160,10 +176,12 @@ impl Coordinator {
         self.touch_when_due()?;
         let begun = self.disk.now();
         let mut snapshot = self.glance()?;
+        self.measure(&snapshot)?;
         let mut actions = self.plan(&snapshot, watched)?;
         if snapshot.belief != Belief::Sure && actions.iter().any(plan::Action::rests_on_absence) {
             drop(snapshot); // Two of a million tasks would be too many.
             snapshot = self.look(Belief::Sure)?;
+            self.measure(&snapshot)?;
             actions = self.plan(&snapshot, watched)?;
         }
         let looked = self.disk.now().saturating_sub(begun);
@@ -191,7 +209,8 @@ impl Coordinator {
         let is_recent = self.disk.now().saturating_sub(at) < FULL_LOOK_PERIOD.max(took * 10);
         if let Some(kept) = self.kept.take().filter(|_| is_recent) {
             let snapshot = kept.again_without_done(&*self.disk).map_err(|error| self.unreadable(error))?;
-            if Window::of(&snapshot, self.window).is_filled(&snapshot) || stamp.is_some() && self.stamp_of_done() == stamp {
+            let snapshot = self.with_planned(snapshot)?;
+            if self.window_of(&snapshot).is_filled(&snapshot) || stamp.is_some() && self.stamp_of_done() == stamp {
                 self.ledger.read(&*self.disk, &self.root, &snapshot)?;
                 return Ok(snapshot);
             }
@@ -209,17 +228,35 @@ impl Coordinator {
 
     /// Reads done records while workers are at work, which would all be to be read when the last has ended.
     fn read_ahead(&mut self, snapshot: &Snapshot) -> Result<()> {
-        if !self.full_look.is_news || snapshot.phases.end || !Window::of(snapshot, self.window).is_filled(snapshot) {
+        if snapshot.phases.end || !self.window_of(snapshot).is_filled(snapshot) {
+            return Ok(());
+        }
+        self.read_news(snapshot)
+    }
+
+    /// What tasks take decides the size of the next blocks: of a job in bundles the news are read before it is planned.
+    fn measure(&mut self, snapshot: &Snapshot) -> Result<()> {
+        if self.order_max() == 0 || snapshot.phases.reduce { Ok(()) } else { self.read_news(snapshot) }
+    }
+
+    fn read_news(&mut self, snapshot: &Snapshot) -> Result<()> {
+        if !self.full_look.is_news {
             return Ok(());
         }
         self.read.resize(snapshot.maps.len(), false);
-        let done = snapshot.maps.iter().zip(0..).filter_map(|(view, n)| Some((n, view.done.first()?)));
-        let unread: Vec<(usize, &ClaimName)> = done.filter(|(n, _)| !self.read[*n]).take(READ_AHEAD).collect();
+        let done = snapshot.map_blocks(0..snapshot.n_maps()).filter_map(|(_, view)| view.done.first());
+        let is_unread = |claim: &&ClaimName| match claim.attempt.block().order() {
+            0 => !self.read[claim.attempt.task.number as usize],
+            _ => !self.results.has(claim) && !self.hollow.contains(*claim),
+        };
+        let unread: Vec<&ClaimName> = done.filter(is_unread).take(READ_AHEAD).collect();
         self.full_look.is_news = unread.len() == READ_AHEAD;
-        for (n, claim) in unread {
+        for claim in unread {
             // One that is hollow is retracted by the next plan.
             self.result(claim)?;
-            self.read[n] = true;
+            if claim.attempt.block().order() == 0 {
+                self.read[claim.attempt.task.number as usize] = true;
+            }
         }
         Ok(())
     }
@@ -227,7 +264,7 @@ impl Coordinator {
     /// The rest after a round that took so long. It costs as much as the job has tasks, and every commit is an event: looking would be all that is done. While enough
     /// tasks wait to be claimed, thousands a second may end, and none of them need be seen at once.
     pub fn rest(&self, tick: &Tick) -> Duration {
-        let is_filled = Window::of(&tick.snapshot, self.window).is_filled(&tick.snapshot);
+        let is_filled = self.window_of(&tick.snapshot).is_filled(&tick.snapshot);
         if !is_filled && window::waiting(&tick.snapshot) >= PLENTY {
             return (tick.looked * REST_WHILE_PLENTY).min(REST_WHILE_PLENTY_MAX);
         }
@@ -249,11 +286,38 @@ impl Coordinator {
 
     fn look(&mut self, belief: Belief) -> Result<Snapshot> {
         let at = self.disk.now();
-        let is_large = (self.shape.maps as usize).saturating_add(self.shape.reduces as usize) > self.window;
+        let is_bundled = self.order_max() > 0;
+        let is_large = is_bundled || (self.shape.maps as usize).saturating_add(self.shape.reduces as usize) > self.window;
         let stamp = if is_large { self.stamp_of_done() } else { None };
         let snapshot = Snapshot::take(&*self.disk, self.shape, belief).map_err(|error| self.unreadable(error))?;
         self.full_look = FullLook { at, took: self.disk.now().saturating_sub(at), stamp, is_news: is_large };
         self.ledger.read(&*self.disk, &self.root, &snapshot)?;
+        self.with_planned(snapshot)
+    }
+
+    fn window_of(&self, snapshot: &Snapshot) -> Window {
+        Window::of(snapshot, self.window, &self.bundling())
+    }
+
+    fn order_max(&self) -> u8 {
+        self.spec.ask.bundle.order_max(self.shape.maps as usize)
+    }
+
+    fn bundling(&self) -> Bundling<'_> {
+        Bundling { order_max: self.order_max(), pace: self.pace, planned: self.planned.as_ref() }
+    }
+
+    /// The blocks that the reduce plan names are in it, whatever became of their files. The plan is read once, where any block of several tasks was ever issued.
+    fn with_planned(&mut self, mut snapshot: Snapshot) -> Result<Snapshot> {
+        if !snapshot.phases.reduce || self.planned.is_none() && snapshot.bundles.is_empty() {
+            return Ok(snapshot);
+        }
+        if self.planned.is_none() {
+            self.planned = apply::planned_blocks(&*self.disk, &self.root)?;
+        }
+        for block in self.planned.iter().flatten() {
+            snapshot.bundles.entry(*block).or_default();
+        }
         Ok(snapshot)
     }
 
@@ -271,6 +335,7 @@ impl Coordinator {
             max_errors: self.spec.ask.max_errors,
             max_lost: self.spec.ask.max_lost,
             window: self.window,
+            bundling: self.bundling(),
             leave_out: self.spec.ask.leave_out(),
         };
         Ok(plan::plan(snapshot, &facts))
@@ -284,8 +349,8 @@ impl Coordinator {
         }
         for phase in backup::suspected(snapshot, &watched.running) {
             let mut durations = Vec::new();
-            for view in backup::sample(snapshot.of(phase)) {
-                let done = match view.done.first() {
+            for done in backup::sample(snapshot, phase) {
+                let done = match done {
                     Some(claim) => self.result(claim)?,
                     None => None,
                 };
@@ -313,7 +378,7 @@ impl Coordinator {
     }
 
     fn touch_pending(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let unclaimed = snapshot.tasks().any(|(_, view)| !view.pending.is_empty());
+        let unclaimed = snapshot.blocks().any(|(_, view)| !view.pending.is_empty());
         if unclaimed && self.disk.now().saturating_sub(self.pending_touched) >= TOUCH_PENDING {
             self.pending_touched = self.disk.now();
             self.disk.touch(layout::State::Pending.dir()).map_err(|error| self.unreadable(error))?;

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::backup::{self, Limits};
+use super::bundling::Bundling;
+use super::maps::{Maps, is_nowhere};
 use super::window::Window;
-use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
+use crate::ids::{AttemptId, Block, ClaimName, TaskFile, TaskId};
 use crate::job::record::Ended;
 use crate::job::snapshot::{Snapshot, TaskView};
 
@@ -38,6 +40,8 @@ pub struct Facts<'a> {
     pub max_lost: u32,
     /// How many unclaimed tasks there are to be at once, at least.
     pub window: usize,
+    /// How many map tasks share a file.
+    pub bundling: Bundling<'a>,
     /// Tasks past their limit are left out and named at the end, and the job fails at once when they are so many; `None`: the first one fails it.
     pub leave_out: Option<usize>,
 }
@@ -109,40 +113,19 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
     }
     let retracted = to_retract(snapshot, facts);
     let mut actions: Vec<Action> = retracted.iter().cloned().map(Action::Retract).collect();
+    let room = Window::of(snapshot, facts.window, &facts.bundling).room(snapshot);
+    let Maps { actions: of_maps, left_out, failure, n_done, .. } = Maps::look(snapshot, facts, &retracted, room);
+    let n_maps = snapshot.maps.len();
+    let maps_done = n_done == n_maps;
+    actions.extend(of_maps);
+    let may_reduce = maps_done && retracted.is_empty() && snapshot.phases.reduce;
     let is_done = |view: &TaskView| view.done.iter().any(|claim| !retracted.contains(claim));
-    let maps_done = snapshot.maps.iter().all(is_done);
-    let mut room = Window::of(snapshot, facts.window).room(snapshot);
-    let mut left_out = Vec::new();
-    for (task, view) in snapshot.tasks() {
-        if is_done(view) {
-            drop_copies(task, view, &mut actions);
-            continue;
-        }
-        actions.extend(
-            view.claimed.iter().filter(|claim| facts.stale.contains(claim)).cloned().map(|claim| Action::Expire(claim, Ended::Lost)),
-        );
-        let may_issue = match task.phase {
-            crate::ids::Phase::Map => true,
-            crate::ids::Phase::Reduce => maps_done && retracted.is_empty() && snapshot.phases.reduce,
-        };
-        if may_issue && is_nowhere(view, facts) {
-            match verdict(task, view, facts) {
-                Some(failure) if facts.leave_out.is_none() => return vec![failure],
-                Some(failure) => left_out.push(failure),
-                None if snapshot.pause => {}
-                // What was tried before has waited long enough.
-                None if view.highest == 0 && room == 0 => {}
-                None => {
-                    room = room.saturating_sub(usize::from(view.highest == 0));
-                    actions.push(Action::Issue(task.attempt(view.highest + 1)));
-                }
-            }
-        }
+    if let Some(failure) = failure.or_else(|| plan_reduces(snapshot, facts, may_reduce.then_some(room), &is_done, &mut actions)) {
+        return vec![failure];
     }
     if let Some(most) = facts.leave_out {
-        let n_done = snapshot.maps.iter().filter(|view| is_done(view)).count();
-        if left_out.len() >= most || retracted.is_empty() && n_done + left_out.len() == snapshot.maps.len() {
-            return vec![end_without_reduce(left_out, snapshot.maps.len())];
+        if left_out.len() >= most || retracted.is_empty() && n_done + left_out.len() == n_maps {
+            return vec![end_without_reduce(left_out, n_maps)];
         }
     } else if maps_done && retracted.is_empty() {
         if !snapshot.phases.reduce && !snapshot.reduces.is_empty() {
@@ -155,6 +138,38 @@ pub fn plan(snapshot: &Snapshot, facts: &Facts<'_>) -> Vec<Action> {
         actions.extend(backup::backups(snapshot, facts));
     }
     actions
+}
+
+/// What is to be done about reduce tasks. Where they may be issued there is room for so many that were never tried. The first task past its limit, if there is one.
+fn plan_reduces(
+    snapshot: &Snapshot,
+    facts: &Facts<'_>,
+    mut room: Option<usize>,
+    is_done: &dyn Fn(&TaskView) -> bool,
+    actions: &mut Vec<Action>,
+) -> Option<Action> {
+    for (view, n) in snapshot.reduces.iter().zip(0..) {
+        let task = TaskId::reduce(n);
+        if is_done(view) {
+            drop_copies(Block::one(task), view, actions);
+            continue;
+        }
+        actions.extend(
+            view.claimed.iter().filter(|claim| facts.stale.contains(claim)).cloned().map(|claim| Action::Expire(claim, Ended::Lost)),
+        );
+        let Some(room) = room.as_mut().filter(|_| is_nowhere(view, facts)) else { continue };
+        match verdict(task, view, view.highest, facts) {
+            Some(failure) => return Some(failure),
+            None if snapshot.pause => {}
+            // What was tried before has waited long enough.
+            None if view.highest == 0 && *room == 0 => {}
+            None => {
+                *room = room.saturating_sub(usize::from(view.highest == 0));
+                actions.push(Action::Issue(task.attempt(view.highest + 1)));
+            }
+        }
+    }
+    None
 }
 
 /// A job without a reduce phase ends with its last task. Where some were left out it has failed, and the attempts that count against them are blamed.
@@ -175,8 +190,8 @@ fn end_without_reduce(left_out: Vec<Action>, tasks: usize) -> Action {
 /// After the end: nothing stays claimable or claimed.
 fn clear_up(snapshot: &Snapshot) -> Vec<Action> {
     let mut actions = Vec::new();
-    for (task, view) in snapshot.tasks() {
-        drop_copies(task, view, &mut actions);
+    for (block, view) in snapshot.blocks() {
+        drop_copies(block, view, &mut actions);
     }
     if !snapshot.phases.verdict {
         actions.push(Action::NameEnd);
@@ -184,14 +199,14 @@ fn clear_up(snapshot: &Snapshot) -> Vec<Action> {
     actions
 }
 
-fn drop_copies(task: TaskId, view: &TaskView, actions: &mut Vec<Action>) {
-    actions.extend(view.pending.iter().map(|&number| Action::DropPending(task.attempt(number))));
+pub(super) fn drop_copies(block: Block, view: &TaskView, actions: &mut Vec<Action>) {
+    actions.extend(view.pending.iter().map(|&number| Action::DropPending(block.attempt(number))));
     actions.extend(view.claimed.iter().cloned().map(|claim| Action::Expire(claim, Ended::Dropped)));
 }
 
 /// Results that are to be taken back: hollow ones, and those that a *damaged* report names.
 fn to_retract(snapshot: &Snapshot, facts: &Facts<'_>) -> BTreeSet<ClaimName> {
-    let is_done = |claim: &ClaimName| snapshot.task(claim.attempt.task).is_some_and(|view| view.done.contains(claim));
+    let is_done = |claim: &ClaimName| snapshot.view(claim.attempt.block()).is_some_and(|view| view.done.contains(claim));
     let reports = snapshot.reduces.iter().flat_map(|view| &view.failed);
     let named = reports.filter_map(|claim| match facts.endings.get(&claim.to_string()) {
         Some(Ending::Damaged(names)) => Some(names),
@@ -200,14 +215,8 @@ fn to_retract(snapshot: &Snapshot, facts: &Facts<'_>) -> BTreeSet<ClaimName> {
     named.flatten().chain(facts.hollow).filter(|claim| is_done(claim)).cloned().collect()
 }
 
-/// In none of `pending`, `claimed` and `done`, where a claim that hangs is not believed to be. (What is just being taken back or retracted is
-/// issued again from the next snapshot, when it has really left, and counts as lost.)
-fn is_nowhere(view: &TaskView, facts: &Facts<'_>) -> bool {
-    view.pending.is_empty() && view.done.is_empty() && view.claimed.iter().all(|claim| facts.stuck.contains(claim))
-}
-
-/// Past a limit, the task fails the job, once it is nowhere.
-pub(super) fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Option<Action> {
+/// Past a limit, the task fails the job, once it is nowhere. `view` is of its attempts alone, `highest` the highest number of any that holds it.
+pub(super) fn verdict(task: TaskId, view: &TaskView, highest: u32, facts: &Facts<'_>) -> Option<Action> {
     let names = view.failed.iter().map(ToString::to_string).chain(view.expired.iter().map(TaskFile::to_string));
     let counting: Vec<String> = names.filter(|name| !facts.blamed.contains(name)).collect();
     let ending = |name: &String| facts.endings.get(name);
@@ -221,7 +230,7 @@ pub(super) fn verdict(task: TaskId, view: &TaskView, facts: &Facts<'_>) -> Optio
         }
     } else if lost >= facts.max_lost as usize {
         format!("{task} was lost {lost} times without a result: its workers died, or fell silent for a lease, while they worked on it")
-    } else if view.highest == u32::MAX {
+    } else if highest == u32::MAX {
         format!("{task} can have no further attempt: a file bears its highest possible number; move it away, then `flockwork retry`")
     } else {
         return None;

@@ -181,7 +181,7 @@ fn lead(
         bury(coordinator, shared);
         let is_tail = coordinator.spec.ask.backup && backup::may_be_wanted(&tick.snapshot);
         sight(shared, &tick, is_tail, sentry);
-        let waiting = tick.snapshot.tasks().any(|(_, view)| !view.pending.is_empty());
+        let waiting = tick.snapshot.blocks().any(|(_, view)| !view.pending.is_empty());
         if !tick.snapshot.workers.is_empty() || !waiting {
             worker_seen = coordinator.disk.now();
         } else if coordinator.disk.now().saturating_sub(worker_seen) > Duration::from_secs(5) {
@@ -221,7 +221,7 @@ fn watched(shared: &Shared, now: Duration, lease: Duration) -> Watched {
 /// New claims are looked at at once where it matters soon for how long they have run.
 fn sight(shared: &Shared, tick: &Tick, is_tail: bool, sentry: &Thread) {
     let mut seen = lock(shared);
-    let claims: BTreeSet<ClaimName> = tick.snapshot.tasks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
+    let claims: BTreeSet<ClaimName> = tick.snapshot.blocks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
     seen.look_now |= is_tail && !claims.is_subset(&seen.claims);
     seen.claims = claims;
     let has_news = !tick.snapshot.workers.is_subset(&seen.workers) || seen.look_now;

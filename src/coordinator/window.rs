@@ -2,8 +2,9 @@
 //!
 //! Tasks that were never tried are issued in their order, up to so many unclaimed ones; more when half of them are gone. Only speed depends on it: what was not
 //! issued is nowhere, and is issued later by the same rule, by whichever coordinator. Every filling costs a sure look at everything, so the window grows with the
-//! job: some sixteen of them, whatever its size.
+//! job: some sixteen of them, whatever its size. Where tasks share files the window is a few files for each worker: what the first take decides how large the next are.
 
+use super::bundling::Bundling;
 use crate::job::snapshot::Snapshot;
 
 /// A job of no more tasks is issued at once.
@@ -22,9 +23,12 @@ pub struct Window {
 
 impl Window {
     /// For the job seen in `snapshot`.
-    pub fn of(snapshot: &Snapshot, least: usize) -> Window {
+    pub fn of(snapshot: &Snapshot, least: usize, bundling: &Bundling<'_>) -> Window {
         let tasks = snapshot.maps.len() + snapshot.reduces.len();
-        Window { size: least.max(tasks / PART), binds: tasks > least }
+        match bundling.files(snapshot).filter(|_| !snapshot.phases.reduce) {
+            Some(files) => Window { size: files.min(least), binds: tasks > files.min(least) },
+            None => Window { size: least.max(tasks / PART), binds: tasks > least },
+        }
     }
 
     /// True if the job is large enough for the window to matter.
@@ -54,7 +58,7 @@ impl Window {
 
 /// How many tasks wait to be claimed.
 pub(super) fn waiting(snapshot: &Snapshot) -> usize {
-    snapshot.tasks().map(|(_, view)| view.pending.len()).sum()
+    snapshot.blocks().map(|(_, view)| view.pending.len()).sum()
 }
 
 #[cfg(test)]
@@ -63,6 +67,7 @@ mod tests {
 
     use super::*;
     use crate::coordinator::backup::Limits;
+    use crate::coordinator::bundling::Bundling;
     use crate::coordinator::plan::{Action, Facts, plan};
     use crate::disk::Disk;
     use crate::disk::real::RealDisk;
@@ -81,9 +86,21 @@ mod tests {
         let snapshot = Snapshot::take(&disk, Shape { maps: TASKS - 1, reduces: 1 }, Belief::Sure).expect("a look");
         let (endings, blamed, none, running) = (HashMap::new(), HashSet::new(), BTreeSet::new(), BTreeMap::new());
         let (stale, stuck, hollow, limits) = (&none, &none, &none, Limits::default());
-        let (endings, blamed, running) = (&endings, &blamed, &running);
-        let facts =
-            Facts { endings, blamed, stale, stuck, hollow, running, limits, max_errors: 4, max_lost: 4, window: 20, leave_out: None };
+        let (endings, blamed, running, bundling) = (&endings, &blamed, &running, Bundling::default());
+        let facts = Facts {
+            endings,
+            blamed,
+            stale,
+            stuck,
+            hollow,
+            running,
+            limits,
+            max_errors: 4,
+            max_lost: 4,
+            window: 20,
+            bundling,
+            leave_out: None,
+        };
         let issue = |action| match action {
             Action::Issue(attempt) => attempt.to_string(),
             other => panic!("{other:?}"),

@@ -16,7 +16,7 @@ use super::report::markup::{grouped, text};
 use super::status::{self, EndSeen, ErrorSeen, Lead, Pace, Status, Tasks, WorkerSeen};
 use super::{errors, tally};
 use crate::disk::Disk;
-use crate::ids::{ClaimName, WorkerName};
+use crate::ids::{ClaimName, Phase, WorkerName};
 use crate::job::end::End;
 use crate::job::layout;
 use crate::job::snapshot::{Shape, Snapshot};
@@ -42,17 +42,17 @@ const OWN_STYLE: &str = include_str!("board.css");
 #[derive(Debug, Default)]
 pub struct Pacer {
     phase: &'static str,
-    /// When, how many were done, and how many were claimed.
+    /// When, how many were done, and how many claims there were.
     samples: VecDeque<(Duration, usize, usize)>,
 }
 
 impl Pacer {
     /// Adds what is seen at `now`, and tells the pace.
-    fn pace(&mut self, now: Duration, phase: &'static str, tasks: &Tasks) -> Option<Pace> {
+    fn pace(&mut self, now: Duration, phase: &'static str, tasks: &Tasks, n_claims: usize) -> Option<Pace> {
         if self.phase != phase {
             *self = Pacer { phase, samples: VecDeque::new() };
         }
-        self.samples.push_back((now, tasks.done, tasks.claimed));
+        self.samples.push_back((now, tasks.done, n_claims));
         while self.samples.len() > 2 && now.saturating_sub(self.samples[1].0) >= PACE_WINDOW {
             self.samples.pop_front();
         }
@@ -62,7 +62,7 @@ impl Pacer {
             return None;
         }
         let rate = done as f64 / time.as_secs_f64();
-        let hands = self.samples.iter().map(|(_, _, claimed)| *claimed as f64).sum::<f64>() / self.samples.len() as f64;
+        let hands = self.samples.iter().map(|(_, _, claims)| *claims as f64).sum::<f64>() / self.samples.len() as f64;
         // So many under way, and so many done in a time: that is how long one takes.
         let mean_task_ms = (hands / rate * 1000.0) as u64;
         let left = (tasks.total - tasks.done.min(tasks.total)) as f64;
@@ -94,8 +94,9 @@ impl Board {
     /// What `snapshot` shows of the job `spec` at `root`. Costs one pass over its tasks, and no call.
     pub fn of(root: &Path, spec: &Spec, snapshot: &Snapshot, pacer: &mut Pacer) -> Board {
         let shape = Shape { maps: snapshot.maps.len() as u32, reduces: snapshot.reduces.len() as u32 };
-        let (map, reduce) = (tally::tasks(&snapshot.maps), tally::tasks(&snapshot.reduces));
+        let (map, reduce) = (tally::tasks(snapshot, Phase::Map), tally::tasks(snapshot, Phase::Reduce));
         let phase = status::phase(Some(shape), snapshot, None);
+        let n_claims = snapshot.blocks().map(|(_, view)| view.claimed.len()).sum();
         let workers = workers(snapshot);
         let controls = [(snapshot.pause, layout::PAUSE), (snapshot.cancel, layout::CANCEL)];
         let status = Status {
@@ -108,7 +109,7 @@ impl Board {
             paused: snapshot.pause && !snapshot.phases.end,
             controls: controls.iter().filter(|control| control.0).map(|control| control.1).collect(),
             percent: status::percent(phase, &map, &reduce),
-            pace: pacer.pace(snapshot.taken, phase, if snapshot.phases.reduce { &reduce } else { &map }),
+            pace: pacer.pace(snapshot.taken, phase, if snapshot.phases.reduce { &reduce } else { &map }, n_claims),
             map,
             reduce,
             attempts: tally::attempts(snapshot),
@@ -120,7 +121,7 @@ impl Board {
             ages: Ages { upto_s: UPTO_S, ..Ages::default() },
             ..Status::default()
         };
-        let mut failed: Vec<ClaimName> = snapshot.tasks().flat_map(|(_, view)| view.failed.iter().rev().take(1)).cloned().collect();
+        let mut failed: Vec<ClaimName> = snapshot.blocks().flat_map(|(_, view)| view.failed.iter().rev().take(1)).cloned().collect();
         failed.sort_by_key(|claim| std::cmp::Reverse(claim.attempt.number));
         failed.truncate(TOLD_MAX);
         Board { written: crate::units::stamp_utc(), status, failed }
@@ -249,7 +250,7 @@ impl Board {
 /// The first of the workers, and what each holds.
 fn workers(snapshot: &Snapshot) -> Vec<WorkerSeen> {
     let claims: HashMap<&WorkerName, &ClaimName> =
-        snapshot.tasks().flat_map(|(_, view)| view.claimed.iter()).map(|claim| (&claim.worker, claim)).collect();
+        snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).map(|claim| (&claim.worker, claim)).collect();
     let seen = snapshot.workers.iter().take(WORKERS_MAX).map(|worker| WorkerSeen {
         name: worker.to_string(),
         host: worker.host().to_owned(),
@@ -289,13 +290,13 @@ mod tests {
         let mut pacer = Pacer::default();
         let tasks = |done| Tasks { total: 1000, claimed: 4, done, ..Tasks::default() };
         let seconds = Duration::from_secs;
-        assert!(pacer.pace(seconds(0), "map", &tasks(0)).is_none(), "nothing to compare with");
-        assert!(pacer.pace(seconds(1), "map", &tasks(9)).is_none(), "too soon");
-        let pace = pacer.pace(seconds(10), "map", &tasks(20)).expect("a pace");
+        assert!(pacer.pace(seconds(0), "map", &tasks(0), 4).is_none(), "nothing to compare with");
+        assert!(pacer.pace(seconds(1), "map", &tasks(9), 4).is_none(), "too soon");
+        let pace = pacer.pace(seconds(10), "map", &tasks(20), 4).expect("a pace");
         assert_eq!((pace.sampled, pace.tasks_per_second, pace.mean_task_ms, pace.eta_ms), (20, Some(2.0), 2000, Some(490_000)));
-        (2..20).for_each(|n| _ = pacer.pace(seconds(n * 10), "map", &tasks(20)));
-        let pace = pacer.pace(seconds(200), "map", &tasks(80)).expect("a pace");
+        (2..20).for_each(|n| _ = pacer.pace(seconds(n * 10), "map", &tasks(20), 4));
+        let pace = pacer.pace(seconds(200), "map", &tasks(80), 4).expect("a pace");
         assert_eq!((pace.sampled, pace.tasks_per_second), (60, Some(1.0)), "what was long ago is forgotten");
-        assert!(pacer.pace(seconds(210), "reduce", &tasks(3)).is_none(), "another phase has another pace");
+        assert!(pacer.pace(seconds(210), "reduce", &tasks(3), 4).is_none(), "another phase has another pace");
     }
 }

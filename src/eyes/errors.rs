@@ -45,7 +45,7 @@ pub struct TakenBack {
 
 /// The last errors, newest first; `newest` is the newest sign of life.
 pub(super) fn last(disk: &dyn Disk, snapshot: &Snapshot, newest: Option<i128>) -> Vec<ErrorSeen> {
-    let failed = snapshot.tasks().flat_map(|(_, view)| &view.failed).take(LOOKS_MAX);
+    let failed = snapshot.blocks().flat_map(|(_, view)| view.failed.iter()).take(LOOKS_MAX);
     let mut by_time: Vec<(i128, &ClaimName)> =
         failed.filter_map(|claim| Some((disk.look(&layout::held(State::Failed, claim)).ok()?.stamp, claim))).collect();
     by_time.sort_by_key(|(stamp, _)| Reverse(*stamp));
@@ -76,7 +76,7 @@ pub(super) fn words(error: TaskError) -> (String, Option<Ran>) {
 
 /// Why attempts were taken back.
 pub(super) fn taken_back(disk: &dyn Disk, snapshot: &Snapshot) -> TakenBack {
-    taken_back_of(disk, snapshot.tasks().flat_map(|(_, view)| view.expired.iter().cloned()))
+    taken_back_of(disk, snapshot.blocks().flat_map(|(_, view)| view.expired.iter().cloned()))
 }
 
 /// The same by a listing of `expired/` alone.

@@ -21,11 +21,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::status::{self, Status};
-use super::tally::Beats;
+use super::tally::{self, Beats};
 use crate::data::Counters;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::ids::{AttemptId, TaskId};
+use crate::ids::{AttemptId, Block, Phase, TaskId};
 use crate::job::end;
 use crate::job::layout::{self, State};
 use crate::job::snapshot::{Belief, Shape, Snapshot, TaskView};
@@ -104,9 +104,10 @@ pub fn task(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Shape, task: TaskI
     let fail = |error| Error::io("cannot list the job", root, error);
     let snapshot = Snapshot::take(disk, shape, Belief::Glance).map_err(fail)?;
     let status = status::of(disk, root, spec, Some(shape), &snapshot)?;
-    let view = snapshot.task(task).cloned().unwrap_or_default();
+    let holders: Vec<(Block, &TaskView)> = snapshot.holders(task).collect();
+    let view = together(&holders);
     let beats = Beats::of_task(disk, &snapshot, &view);
-    let mut attempts = attempts::read(disk, task, &view, &beats);
+    let mut attempts = attempts::read(disk, &holders, &beats);
     let blamed = attempts::blamed(disk, &snapshot);
     let tally = attempts::count(disk, spec, task, &view, &blamed);
     attempts::mark_counting(&mut attempts, end::load(disk, root)?.as_ref());
@@ -138,10 +139,23 @@ pub fn task(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Shape, task: TaskI
     })
 }
 
+/// Where the attempts of a task are, alone or with others.
+fn together(holders: &[(Block, &TaskView)]) -> TaskView {
+    let mut all = TaskView::default();
+    for (_, view) in holders {
+        view.pending.iter().for_each(|number| all.pending.push(*number));
+        view.claimed.iter().for_each(|claim| all.claimed.push(claim.clone()));
+        view.done.iter().for_each(|claim| all.done.push(claim.clone()));
+        view.failed.iter().for_each(|claim| all.failed.push(claim.clone()));
+        view.expired.iter().for_each(|file| all.expired.push(file.clone()));
+        all.highest = all.highest.max(view.highest);
+    }
+    all
+}
+
 impl<'a> Scene<'a> {
     fn of(status: &'a Status, spec: &'a Spec, snapshot: &Snapshot) -> Scene<'a> {
-        let maps = (0..).zip(&snapshot.maps).filter(|(_, view)| view.done.is_empty());
-        let maps_left = maps.map(|(number, _)| TaskId::map(number)).collect();
+        let maps_left = tally::left(snapshot, Phase::Map);
         let idle = status.workers.iter().filter(|worker| worker.claim.is_none() && worker.trouble.is_none()).count();
         Scene { status, spec, maps_left, idle, is_planned: status.phase != "planning" }
     }

@@ -25,6 +25,7 @@ use super::tally;
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
 use crate::error::{Error, Result};
+use crate::ids::Phase;
 use crate::job::end::{self, End, Outcome};
 use crate::job::layout::JOB_JSON;
 use crate::job::plan::Plan;
@@ -129,7 +130,7 @@ fn unplanned(root: &Path, spec: &Spec) -> Result<(&'static str, Option<String>)>
 fn count(disk: &RealDisk, root: &Path, spec: &Spec, shape: Option<Shape>, row: &mut Row) -> Result<()> {
     let shape = shape.unwrap_or(Shape { maps: 0, reduces: spec.ask.reduces });
     let seen = Snapshot::take(disk, shape, Belief::Glance).map_err(|error| Error::io("cannot list the job", root, error))?;
-    let (map, reduce) = (tally::tasks(&seen.maps), tally::tasks(&seen.reduces));
+    let (map, reduce) = (tally::tasks(&seen, Phase::Map), tally::tasks(&seen, Phase::Reduce));
     (row.done, row.claimed, row.pending) = (map.done + reduce.done, map.claimed + reduce.claimed, map.pending + reduce.pending);
     row.workers = seen.workers.len();
     row.paused = seen.pause && !seen.phases.end;

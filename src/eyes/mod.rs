@@ -26,7 +26,7 @@ mod sample;
 pub mod show;
 mod slow;
 pub mod status;
-mod tally;
+pub(crate) mod tally;
 pub mod trace;
 pub mod verify;
 

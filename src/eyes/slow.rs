@@ -36,7 +36,7 @@ impl<'a> Runs<'a> {
     /// Looks at the event files of those that hold claims in unfinished tasks.
     pub(super) fn look(disk: &dyn Disk, snapshot: &'a Snapshot, beats: &Beats) -> Runs<'a> {
         let claims: Vec<&ClaimName> =
-            snapshot.tasks().filter(|(_, view)| view.done.is_empty()).flat_map(|(_, view)| &view.claimed).collect();
+            snapshot.blocks().filter(|(_, view)| view.done.is_empty()).flat_map(|(_, view)| view.claimed.iter()).collect();
         let step = claims.len().div_ceil(LOOKS_MAX).max(1);
         let age = |claim: &&'a ClaimName| Some((running_ms(disk, claim, beats)?, *claim, false));
         let mut runs: Vec<_> = claims.iter().step_by(step).filter_map(age).collect();

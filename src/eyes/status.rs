@@ -20,7 +20,7 @@
 //! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, `running_ms` (how long that runs at least, of the 32 slowest; or null), `trouble` (what the disk refuses it; or null; of the first 200), ordered by name |
 //! | `hosts` | their machines, by name: `host`, `slots` (workers registered), `busy` (of these with a claim), `quiet_ms` (of the least quiet) |
 //! | `storage` | sentences on why nothing can be written here now: a full or read-only file system; empty where it can |
-//! | `claims` | of the tasks on their highest attempt first, at most 5: `claim`, `task`, `attempt`, `worker`, `quiet_ms` |
+//! | `claims` | of the tasks on their highest attempt first, at most 5: `claim`, `task` (of several tasks in one file the range, `map-00064+63`), `attempt`, `worker`, `quiet_ms` |
 //! | `slowest` | the claims that have run longest, at most 10: `claim`, `task`, `attempt`, `worker`, `host`, `running_ms` (at least), `quiet_ms` |
 //! | `ages` | how many of how old: `upto_s` (upper ends of the classes in seconds; each is twice the one before, and one more class is beyond), `pending` (since issued) and `claimed` (for how long they run), each `total`, `sampled`, `counts` |
 //! | `errors` | the last reported ones, at most 5: `attempt`, `text` (its first lines), `output` (the end of the command's stderr, or of a longer text; or null), `age_ms` (or null) |
@@ -47,6 +47,7 @@ use super::{pace, show};
 use crate::data::Counters;
 use crate::disk::{Disk, real};
 use crate::error::{Error, Result};
+use crate::ids::Phase;
 use crate::job::end::{self, End, Outcome};
 use crate::job::layout::{self, COORDINATOR_LOCK};
 use crate::job::snapshot::{Belief, Shape, Snapshot};
@@ -213,9 +214,9 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
     let end = if snapshot.phases.end { end::load(disk, root)? } else { None };
     let beats = Beats::look(disk, snapshot);
     let runs = Runs::look(disk, snapshot, &beats);
-    let (map, reduce) = (tally::tasks(&snapshot.maps), tally::tasks(&snapshot.reduces));
+    let (map, reduce) = (tally::tasks(snapshot, Phase::Map), tally::tasks(snapshot, Phase::Reduce));
     let phase = phase(shape, snapshot, end.as_ref());
-    let samples = (Sample::read(disk, &snapshot.maps), Sample::read(disk, &snapshot.reduces));
+    let samples = (Sample::read(disk, snapshot, Phase::Map), Sample::read(disk, snapshot, Phase::Reduce));
     let workers = tally::workers(disk, snapshot, &beats, &runs);
     let mut status = Status {
         version: 1,
@@ -231,7 +232,7 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
         reduce,
         attempts: tally::attempts(snapshot),
         taken_back: errors::taken_back(disk, snapshot),
-        pace: pace_now(phase, (&map, &reduce), (&samples.0, &samples.1), &runs.ms()),
+        pace: pace_now(phase, (&map, &reduce), (&samples.0, &samples.1), &runs),
         data: sample::data(&samples.0, &samples.1),
         newest_sign_of_life: beats.newest.map(show_stamp),
         newest_ago_ms: beats.newest.and_then(ago_ms),
@@ -254,10 +255,10 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
 }
 
 /// That of the phase that runs.
-fn pace_now(phase: &str, tasks: (&Tasks, &Tasks), samples: (&Sample, &Sample), running_ms: &[u64]) -> Option<Pace> {
+fn pace_now(phase: &str, tasks: (&Tasks, &Tasks), samples: (&Sample, &Sample), runs: &Runs<'_>) -> Option<Pace> {
     match phase {
-        "map" => pace::pace_of(samples.0, tasks.0, running_ms),
-        "reduce" => pace::pace_of(samples.1, tasks.1, running_ms),
+        "map" => pace::pace_of(samples.0, tasks.0, runs.total, &runs.ms()),
+        "reduce" => pace::pace_of(samples.1, tasks.1, runs.total, &runs.ms()),
         _ => None,
     }
 }

@@ -2,17 +2,19 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::time::Duration;
 
 use super::ages::{Ages, Row, UPTO_S};
 use super::slow::Runs;
 use super::status::{ClaimSeen, HostSeen, Slow, Tasks, WorkerSeen};
 use crate::disk::{Disk, Soon};
-use crate::ids::AttemptId;
+use crate::ids::{AttemptId, Block, Phase, TaskId};
 use crate::job::end::Attempts;
 use crate::job::layout::{self, COORDINATOR_LOCK, State};
 use crate::job::register::Presence;
 use crate::job::snapshot::{Snapshot, TaskView};
+use crate::job::walk::{Done, Holder, Walker, walk};
 
 /// Most files whose mtime is asked for, of each kind.
 pub const LOOKS_MAX: usize = 2000;
@@ -35,7 +37,7 @@ pub(super) struct Beats {
 impl Beats {
     pub(super) fn look(disk: &dyn Disk, snapshot: &Snapshot) -> Beats {
         let workers = snapshot.workers.iter().take(LOOKS_MAX).map(layout::worker);
-        let claimed = snapshot.tasks().flat_map(|(_, view)| &view.claimed).take(LOOKS_MAX);
+        let claimed = snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).take(LOOKS_MAX);
         let paths = workers.chain(claimed.map(|claim| layout::held(State::Claimed, claim))).chain([COORDINATOR_LOCK.to_owned()]);
         // What is gone, or hangs with a dead machine's delegation, is done without.
         let stamps: HashMap<String, i128> = paths
@@ -82,31 +84,73 @@ impl Beats {
     }
 }
 
-pub(super) fn tasks(views: &[TaskView]) -> Tasks {
-    let mut tasks = Tasks { total: views.len(), ..Tasks::default() };
-    for view in views {
-        // A task that moved during the scan is seen twice: it is where it is farthest.
-        let state = if !view.done.is_empty() {
-            &mut tasks.done
-        } else if !view.claimed.is_empty() {
-            &mut tasks.claimed
-        } else if !view.pending.is_empty() {
-            &mut tasks.pending
-        } else {
-            &mut tasks.waiting
-        };
-        *state += 1;
+/// The tasks of a phase by state, whether they share files or not.
+pub fn tasks(snapshot: &Snapshot, phase: Phase) -> Tasks {
+    let mut counting = Counting(Tasks::default());
+    match phase {
+        Phase::Map => walk(snapshot, &mut counting),
+        Phase::Reduce => {
+            for (view, number) in snapshot.reduces.iter().zip(0..) {
+                counting.stretch(number..number + 1, &[Holder { block: Block::one(TaskId::reduce(number)), view }]);
+            }
+        }
     }
-    tasks
+    counting.0
+}
+
+/// Those of a phase that are not done, in order.
+pub(super) fn left(snapshot: &Snapshot, phase: Phase) -> Vec<TaskId> {
+    let mut left = Left(Vec::new());
+    match phase {
+        Phase::Map => walk(snapshot, &mut left),
+        Phase::Reduce => {
+            let numbers = (0..).zip(&snapshot.reduces).filter(|(_, view)| view.done.is_empty());
+            left.0.extend(numbers.map(|(number, _)| TaskId::reduce(number)));
+        }
+    }
+    left.0
+}
+
+struct Left(Vec<TaskId>);
+
+impl Walker for Left {
+    fn stretch(&mut self, tasks: Range<u32>, holders: &[Holder<'_>]) -> Done {
+        if holders.iter().any(|holder| !holder.view.done.is_empty()) {
+            return Done::All;
+        }
+        self.0.extend(tasks.map(TaskId::map));
+        Done::NotAll
+    }
+}
+
+struct Counting(Tasks);
+
+impl Walker for Counting {
+    fn stretch(&mut self, tasks: Range<u32>, holders: &[Holder<'_>]) -> Done {
+        let any = |of: fn(&TaskView) -> bool| holders.iter().any(|holder| of(holder.view));
+        // A task that moved during the scan is seen twice: it is where it is farthest.
+        let state = if any(|view| !view.done.is_empty()) {
+            &mut self.0.done
+        } else if any(|view| !view.claimed.is_empty()) {
+            &mut self.0.claimed
+        } else if any(|view| !view.pending.is_empty()) {
+            &mut self.0.pending
+        } else {
+            &mut self.0.waiting
+        };
+        *state += tasks.len();
+        self.0.total += tasks.len();
+        Done::NotAll
+    }
 }
 
 pub(super) fn attempts(snapshot: &Snapshot) -> Attempts {
-    let count = |of: fn(&TaskView) -> usize| snapshot.tasks().map(|(_, view)| of(view) as u64).sum();
+    let count = |of: fn(&TaskView) -> usize| snapshot.blocks().map(|(_, view)| of(view) as u64).sum();
     Attempts { done: count(|view| view.done.len()), failed: count(|view| view.failed.len()), expired: count(|view| view.expired.len()) }
 }
 
 pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats, runs: &Runs<'_>) -> Vec<WorkerSeen> {
-    let claims: HashMap<_, _> = snapshot.tasks().flat_map(|(_, view)| &view.claimed).map(|claim| (&claim.worker, claim)).collect();
+    let claims: HashMap<_, _> = snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).map(|claim| (&claim.worker, claim)).collect();
     let seen = snapshot.workers.iter().enumerate().map(|(n, worker)| WorkerSeen {
         name: worker.to_string(),
         host: worker.host().to_owned(),
@@ -122,11 +166,11 @@ pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats, runs:
 
 pub(super) fn claims(snapshot: &Snapshot, beats: &Beats) -> Vec<ClaimSeen> {
     let mut claims: Vec<ClaimSeen> = snapshot
-        .tasks()
-        .flat_map(|(_, view)| &view.claimed)
+        .blocks()
+        .flat_map(|(_, view)| view.claimed.iter())
         .map(|claim| ClaimSeen {
             claim: claim.to_string(),
-            task: claim.attempt.task.to_string(),
+            task: claim.attempt.block().to_string(),
             attempt: claim.attempt.number,
             worker: claim.worker.to_string(),
             quiet_ms: beats.quiet_ms(&layout::held(State::Claimed, claim)),
@@ -153,7 +197,7 @@ pub(super) fn hosts(workers: &[WorkerSeen]) -> Vec<HostSeen> {
 pub(super) fn slowest(runs: &Runs<'_>, beats: &Beats) -> Vec<Slow> {
     let slow = runs.slowest().map(|(running_ms, claim)| Slow {
         claim: claim.to_string(),
-        task: claim.attempt.task.to_string(),
+        task: claim.attempt.block().to_string(),
         attempt: claim.attempt.number,
         worker: claim.worker.to_string(),
         host: claim.worker.host().to_owned(),
@@ -166,7 +210,7 @@ pub(super) fn slowest(runs: &Runs<'_>, beats: &Beats) -> Vec<Slow> {
 /// How old what waits is, and how long what is worked on has run.
 pub(super) fn ages(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats, runs: &Runs<'_>) -> Ages {
     let pending: Vec<AttemptId> =
-        snapshot.tasks().flat_map(|(task, view)| view.pending.iter().map(move |number| task.attempt(*number))).collect();
+        snapshot.blocks().flat_map(|(block, view)| view.pending.iter().map(move |number| block.attempt(*number))).collect();
     let step = pending.len().div_ceil(PENDING_MAX).max(1);
     let asked = pending.iter().step_by(step).filter_map(|attempt| match disk.look_soon(&layout::pending(*attempt), PATIENCE) {
         Ok(Soon::Back(look)) => Some(look.stamp),

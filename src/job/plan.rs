@@ -3,18 +3,19 @@
 //! Every line bears a checksum of its own (see `seal.rs`), and the map plan's first line that of `job.json`: who edits one of them later is told so.
 //!
 //! The map plan's lines stand in the order of their task numbers, so a worker finds its own by bisection: about 20 reads of 64 KiB in a plan of a million
-//! tasks, one read in a small one. The reduce plan names, for every map task, the attempt that counts, with the length and checksum of its
-//! files; whoever finds one of them retracted takes the first of its task in a fresh listing of `done/` (see `worker/assign.rs`).
+//! tasks, one read in a small one. The reduce plan names, for every map task or block of them, in order, the attempt that counts, with the length and checksum of its
+//! files; whoever finds one of them retracted takes what counts within its block in a fresh listing of `done/` (see `worker/assign.rs`).
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::layout::{JOB_JSON, PHASE_MAP, PHASE_REDUCE};
 use super::seal;
-use crate::data::{FileSum, Split};
+use crate::data::{FileSum, Piece, Split};
 use crate::disk::{Created, Disk, create};
 use crate::error::{Error, ErrorKind, Result};
 use crate::partition::RangeTable;
@@ -29,6 +30,8 @@ const LINE_BYTES_MAX: usize = 256 << 20;
 const LINE_BYTES_MIN: u64 = 33;
 /// Bytes read at a time where every line is wanted.
 const STREAM_BYTES: usize = 1 << 20;
+/// The least that is read where a part is wanted.
+const PART_BYTES_MIN: usize = 4 << 10;
 /// Most map tasks of a job: each costs a coordinator, and whoever looks, some 200 bytes of memory.
 pub const MAPS_MAX: u32 = 1 << 22;
 
@@ -55,15 +58,30 @@ struct MapLine {
     split: Split,
 }
 
-/// What the plan of reduce says of one map task: the attempt that counts and the files it made.
+/// What the plan of reduce says of one map task, or of a block of several: the attempt that counts and the files it made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
-    /// The map task's number.
+    /// The (first) map task's number.
     pub task: u32,
     /// The attempt's full name.
     pub attempt: String,
     /// Its shuffle files: one per partition in order, or one run for all.
     pub files: Vec<FileSum>,
+}
+
+/// Adds the pieces of the next task.
+fn join(split: &mut Split, next: Split) {
+    for piece in next.pieces {
+        match split.pieces.last_mut() {
+            Some(last) if touches(last, &piece) => last.to = piece.to,
+            Some(_) | None => split.pieces.push(piece),
+        }
+    }
+}
+
+/// True if the second is the next part of the same file. (An empty file is none of itself, however often it was typed.)
+fn touches(last: &Piece, piece: &Piece) -> bool {
+    last.file == piece.file && last.to == piece.from && last.from < piece.from && last.path == piece.path && last.name == piece.name
 }
 
 /// Writes the map plan, once.
@@ -203,11 +221,12 @@ impl<'a> Plan<'a> {
         let mut plan = Plan { disk, path, full, read: Read { len, ..Read::default() } };
         let (line, _) = plan.line_at(0)?;
         let head: Head = plan.understand(&line)?;
-        if head.format > super::spec::FORMAT {
+        if head.format > super::spec::FORMAT_OF_BUNDLES {
             let error = Error::new(ErrorKind::Newer, "cannot read a plan of a newer format in").on(&plan.full);
             return Err(error.advise("use the flockwork that made it, or a newer one"));
         }
-        if head.maps > MAPS_MAX || u64::from(head.maps) * LINE_BYTES_MIN > len {
+        // (a line of the reduce plan may be of many map tasks)
+        if head.maps > MAPS_MAX || path == PHASE_MAP && u64::from(head.maps) * LINE_BYTES_MIN > len {
             let error = Error::new(ErrorKind::Damaged, "cannot believe the plan").on(&plan.full);
             return Err(error
                 .because(format!("{} map tasks are not in it", head.maps))
@@ -225,13 +244,44 @@ impl<'a> Plan<'a> {
 
     /// Map task `task`'s split, found by bisection.
     pub fn split(&mut self, task: u32) -> Result<Split> {
+        let (line, at) = self.find(task)?;
+        self.read.next = at.end;
+        Ok(line.split)
+    }
+
+    /// The splits of map tasks next to each other as one larger split: piece behind piece, and pieces of one file that touch are one.
+    pub fn splits_of(&mut self, tasks: Range<u32>) -> Result<Split> {
+        let (first, at) = self.find(tasks.start)?;
+        let (mut split, mut last, mut next) = (first.split, tasks.start, at.end);
+        // Lines are of about the same length, and grow by a digit at times.
+        let about = (at.end - at.start).saturating_add(2).saturating_mul(tasks.len() as u64 - 1);
+        let part = usize::try_from(about).unwrap_or(STREAM_BYTES).clamp(PART_BYTES_MIN, STREAM_BYTES);
+        if tasks.len() > 1 {
+            next = self.stream(next, part, |line| {
+                let line: MapLine = self.parse(line)?;
+                let is_next = line.task == last + 1;
+                last += u32::from(is_next);
+                join(&mut split, line.split);
+                Ok(is_next && last + 1 < tasks.end)
+            })?;
+        }
+        if last + 1 != tasks.end {
+            let error = Error::new(ErrorKind::Damaged, format!("cannot find task {} in", last + 1)).on(&self.full);
+            return Err(error.advise("the plan was edited; submit the job anew"));
+        }
+        self.read.next = next;
+        Ok(split)
+    }
+
+    /// The line of map task `task`, and where it is.
+    fn find(&mut self, task: u32) -> Result<(MapLine, Range<u64>)> {
         // Invariant: the line sought lies in low..high, and both are beginnings of lines (or the end).
         let (mut low, mut high) = (self.line_at(0)?.1, self.read.len);
         if self.read.next > 0 && self.read.next < high {
             let (line, next) = self.line_at(self.read.next)?;
             let found: MapLine = self.parse(&line)?;
             match found.task.cmp(&task) {
-                std::cmp::Ordering::Equal => return Ok(self.found(found, next)),
+                std::cmp::Ordering::Equal => return Ok((found, self.read.next..next)),
                 std::cmp::Ordering::Less => low = next,
                 std::cmp::Ordering::Greater => high = self.read.next,
             }
@@ -241,18 +291,13 @@ impl<'a> Plan<'a> {
             let (line, next) = self.line_at(start)?;
             let found: MapLine = self.parse(&line)?;
             match found.task.cmp(&task) {
-                std::cmp::Ordering::Equal => return Ok(self.found(found, next)),
+                std::cmp::Ordering::Equal => return Ok((found, start..next)),
                 std::cmp::Ordering::Less => low = next,
                 std::cmp::Ordering::Greater => high = start,
             }
         }
         let error = Error::new(ErrorKind::Damaged, format!("cannot find task {task} in")).on(&self.full);
         Err(error.advise("the plan was edited; submit the job anew"))
-    }
-
-    fn found(&mut self, line: MapLine, next: u64) -> Split {
-        self.read.next = next;
-        line.split
     }
 
     /// Every line after the first, in order; of those beyond what the first line promises only one, which is enough to see that they are too many.
@@ -267,31 +312,43 @@ impl<'a> Plan<'a> {
         Ok(splits)
     }
 
-    /// Memory: a block, and the longest line.
     fn for_each_line(&self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let (mut bytes, mut at, mut lines) = (Vec::new(), 0, 0);
+        let (mut lines, most) = (0, u64::from(self.head().maps) + 1);
+        self.stream(0, STREAM_BYTES, |line| {
+            if lines > 0 && !line.is_empty() {
+                each(line)?;
+            }
+            lines += 1;
+            Ok(lines <= most)
+        })?;
+        Ok(())
+    }
+
+    /// Calls `each` with the lines from `at` on, where one begins, while it says so; so many bytes are read at a time. Returns where the line after the last one begins.
+    /// Memory: twice that, and the longest line.
+    fn stream(&self, mut at: u64, part_bytes: usize, mut each: impl FnMut(&[u8]) -> Result<bool>) -> Result<u64> {
+        let (mut bytes, mut begun) = (Vec::new(), at);
         loop {
-            let part = self.disk.read_part(self.path, at, STREAM_BYTES).map_err(|error| Error::io("cannot read", &self.full, error))?;
-            let is_last = part.len() < STREAM_BYTES;
+            let part = self.disk.read_part(self.path, at, part_bytes).map_err(|error| Error::io("cannot read", &self.full, error))?;
+            let is_last = part.len() < part_bytes;
             at += part.len() as u64;
-            let mut from = 0;
-            let mut seen = bytes.len();
+            let (mut from, mut seen) = (0, bytes.len());
             bytes.extend_from_slice(&part);
             while from < bytes.len() {
-                let end = bytes[seen..].iter().position(|&b| b == b'\n').map(|newline| seen + newline);
+                let end = memchr::memchr(b'\n', &bytes[seen..]).map(|newline| seen + newline);
                 let Some(end) = end.or(is_last.then_some(bytes.len())) else { break };
-                if lines > 0 && from < end {
-                    each(&bytes[from..end])?;
-                }
-                lines += 1;
+                let goes_on = each(&bytes[from..end])?;
                 (from, seen) = (end + 1, end + 1);
-                if is_last && seen >= bytes.len() || lines > u64::from(self.head().maps) + 1 {
-                    return Ok(());
+                if !goes_on {
+                    return Ok(begun + from as u64);
                 }
+                seen = seen.min(bytes.len());
             }
-            bytes.drain(..from.min(bytes.len()));
+            from = from.min(bytes.len());
+            begun += from as u64;
+            bytes.drain(..from);
             if is_last {
-                return Ok(());
+                return Ok(begun);
             }
             if bytes.len() > LINE_BYTES_MAX {
                 let error = Error::new(ErrorKind::Damaged, "cannot read a line of").on(&self.full);
@@ -380,7 +437,6 @@ impl<'a> Plan<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Piece;
     use crate::disk::real::RealDisk;
 
     fn split(n: usize) -> Split {
@@ -415,7 +471,28 @@ mod tests {
                 assert_eq!(found, splits[task], "task {task} of {n_tasks}, from wherever the last one was");
             }
             assert!(plan.split(n_tasks as u32).is_err(), "no task beyond the last");
+            for (from, to) in
+                [(0, 1), (0, 2), (1, 3), (2, 3), (7, 3000), (3900, 4000), (0, 4000)].into_iter().filter(|(_, to)| *to <= n_tasks)
+            {
+                let expected: Vec<Piece> = splits[from..to].iter().flat_map(|split| split.pieces.clone()).collect();
+                assert_eq!(plan.splits_of(from as u32..to as u32).expect("found").pieces, expected, "{from} to {to} of {n_tasks}");
+            }
+            assert!(n_tasks < 2 || plan.splits_of(1..n_tasks as u32 + 1).is_err(), "no task beyond the last");
             assert_eq!(plan.splits().expect("all"), splits);
+        }
+    }
+
+    #[test]
+    fn pieces_of_one_file_that_touch_become_one_and_no_others_do() {
+        let piece = |file, from, to| Piece { name: "n".to_owned(), path: "p".to_owned(), file, from, to, len: 9, mtime_ns: 0 };
+        let joined = |pieces: &[Piece]| {
+            let mut split = Split { pieces: Vec::new() };
+            pieces.iter().for_each(|piece| join(&mut split, Split { pieces: vec![piece.clone()] }));
+            split.pieces
+        };
+        assert_eq!(joined(&[piece(0, 0, 3), piece(0, 3, 5), piece(0, 5, 9)]), [piece(0, 0, 9)]);
+        for apart in [[piece(0, 0, 3), piece(0, 4, 5)], [piece(0, 0, 3), piece(1, 3, 5)], [piece(0, 0, 0), piece(0, 0, 0)]] {
+            assert_eq!(joined(&apart), apart);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::data::Spot;
 use crate::disk::rename::is_gone;
 use crate::disk::{Disk, Slate, fresh};
 use crate::error::{Error, Result};
-use crate::ids::{ClaimName, TaskFile, TaskId};
+use crate::ids::{Block, ClaimName, TaskFile, TaskId};
 
 /// Attempts that must have failed at a record before it is skipped.
 pub const ENOUGH: usize = 2;
@@ -91,7 +91,7 @@ pub fn past(disk: &dyn Disk, root: &Path, task: TaskId) -> Result<Option<Past>> 
         let listed = fresh::list_surely(disk, state.dir()).map_err(fail)?;
         for entry in listed.into_iter().filter(|entry| entry.is_file && !blamed.contains(&entry.name)) {
             let Ok(file) = entry.name.parse::<TaskFile>() else { continue };
-            if file.attempt().task != task {
+            if file.attempt().block() != Block::one(task) {
                 continue;
             }
             let bytes = read(disk, &state.path(&file), RECORD_BYTES_MAX).map_err(fail)?;

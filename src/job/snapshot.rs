@@ -3,15 +3,19 @@
 //! The five task directories are listed forward (`pending`, `claimed`, `done`, `failed`, `expired`), because files only move forward: a task moving
 //! meanwhile may be seen twice, never missed. Names that do not parse, or are no plain files, or are of tasks that the plan does not have, are
 //! foreign: they are counted, shown, and otherwise left alone. Cost: one listing per directory, whatever the number of workers.
+//!
+//! What bears the name of a bundle is entered once, with its [`Block`]; which attempts a task is held by, alone or with others, tells [`walk`](super::walk).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::few::Few;
 use super::layout::{self, State};
+use super::views::Views;
 use crate::disk::{Disk, Entry, fresh};
-use crate::ids::{ClaimName, Names, Phase, TaskFile, TaskId, WorkerName};
+use crate::ids::{Block, ClaimName, Names, ORDER_MAX, Phase, TaskFile, TaskId, WorkerName};
 
 /// How far a snapshot can be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub enum Belief {
     Sure,
 }
 
-/// Where the attempts of one task are.
+/// Where the attempts of one task are, or of one bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskView {
     /// Attempt numbers that may be claimed.
@@ -63,8 +67,10 @@ pub struct Snapshot {
     pub taken: Duration,
     /// How far it can be believed.
     pub belief: Belief,
-    /// By map task number.
-    pub maps: Vec<TaskView>,
+    /// The attempts of map tasks alone, by their number.
+    pub maps: Views,
+    /// The attempts of several map tasks together.
+    pub bundles: BTreeMap<Block, TaskView>,
     /// By reduce task number.
     pub reduces: Vec<TaskView>,
     /// In `workers/`.
@@ -94,7 +100,8 @@ impl Snapshot {
         let mut snapshot = Snapshot {
             taken: disk.now(),
             belief,
-            maps: vec![TaskView::default(); shape.maps as usize],
+            maps: Views::new(shape.maps as usize),
+            bundles: BTreeMap::new(),
             reduces: vec![TaskView::default(); shape.reduces as usize],
             workers: BTreeSet::new(),
             phases: Phases::default(),
@@ -108,16 +115,18 @@ impl Snapshot {
 
     /// A glance that believes what was seen in `done/`, by far the largest directory, before: as a client's stale listing of it would.
     pub fn again_without_done(mut self, disk: &dyn Disk) -> io::Result<Snapshot> {
-        for view in self.maps.iter_mut().chain(&mut self.reduces) {
+        for view in self.views_mut() {
             let done = std::mem::take(&mut view.done);
             let highest = done.iter().map(|claim| claim.attempt.number).max().unwrap_or(0);
             *view = TaskView { done, highest, ..TaskView::default() };
         }
-        let Snapshot { maps, reduces, .. } = self;
+        self.bundles.retain(|_, view| view.highest > 0);
+        let Snapshot { maps, bundles, reduces, .. } = self;
         let mut snapshot = Snapshot {
             taken: disk.now(),
             belief: Belief::Glance,
             maps,
+            bundles,
             reduces,
             workers: BTreeSet::new(),
             phases: Phases::default(),
@@ -159,33 +168,73 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Every task in order, maps first.
-    pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &TaskView)> {
-        let maps = self.maps.iter().zip(0..).map(|(view, n)| (TaskId::map(n), view));
-        maps.chain(self.reduces.iter().zip(0..).map(|(view, n)| (TaskId::reduce(n), view)))
+    /// Every block of which there is an attempt, in order, maps first.
+    pub fn blocks(&self) -> impl Iterator<Item = (Block, &TaskView)> {
+        let reduces = self.reduces.iter().zip(0..).filter(|(view, _)| view.highest > 0);
+        self.map_blocks(0..self.n_maps()).chain(reduces.map(|(view, n)| (Block::one(TaskId::reduce(n)), view)))
     }
 
-    /// The tasks of one phase, in order.
-    pub fn of(&self, phase: Phase) -> &[TaskView] {
-        match phase {
-            Phase::Map => &self.maps,
-            Phase::Reduce => &self.reduces,
+    /// Those of one phase.
+    pub fn blocks_of(&self, phase: Phase) -> impl Iterator<Item = (Block, &TaskView)> {
+        self.blocks().filter(move |(block, _)| block.first().phase == phase)
+    }
+
+    /// Those that begin within these map tasks.
+    pub fn map_blocks(&self, tasks: Range<u32>) -> impl Iterator<Item = (Block, &TaskView)> {
+        let (first, end) = (Block::largest_from(tasks.start), Block::largest_from(tasks.end.max(tasks.start)));
+        let mut bundles = self.bundles.range(first..end).map(|(block, view)| (*block, view)).peekable();
+        let mut alone = self.maps.tried(tasks).map(|(n, view)| (Block::one(TaskId::map(n)), view)).peekable();
+        std::iter::from_fn(move || match (bundles.peek(), alone.peek()) {
+            (Some((bundle, _)), Some((task, _))) if bundle < task => bundles.next(),
+            (Some(_), None) => bundles.next(),
+            (_, _) => alone.next(),
+        })
+    }
+
+    /// What is done of these map tasks, sorted.
+    pub fn done_maps(&self, tasks: Range<u32>) -> impl Iterator<Item = &ClaimName> {
+        self.map_blocks(tasks).flat_map(|(_, view)| view.done.iter())
+    }
+
+    /// How many map tasks there are.
+    pub fn n_maps(&self) -> u32 {
+        u32::try_from(self.maps.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The attempts of a block, none of which is of a part of it or of a larger one.
+    pub fn view(&self, block: Block) -> Option<&TaskView> {
+        let number = block.first().number as usize;
+        match (block.first().phase, block.order()) {
+            (Phase::Map, 0) => self.maps.get(number),
+            (Phase::Map, _) => self.bundles.get(&block),
+            (Phase::Reduce, _) => self.reduces.get(number),
         }
     }
 
-    /// One task.
-    pub fn task(&self, task: TaskId) -> Option<&TaskView> {
-        self.of(task.phase).get(task.number as usize)
+    /// Every attempt that holds the task, alone or with others, those of the largest block first.
+    pub fn holders(&self, task: TaskId) -> impl Iterator<Item = (Block, &TaskView)> {
+        let orders = (0..=if task.phase == Phase::Map { ORDER_MAX } else { 0 }).rev();
+        let blocks = orders.map(move |order| Block::around(task, order));
+        blocks.filter_map(|block| Some((block, self.view(block).filter(|view| view.highest > 0)?)))
+    }
+
+    fn view_mut(&mut self, block: Block) -> Option<&mut TaskView> {
+        let number = block.first().number as usize;
+        match (block.first().phase, block.order()) {
+            (Phase::Map, 0) => self.maps.get_mut(number),
+            (Phase::Map, _) if block.tasks().end as usize <= self.maps.len() => Some(self.bundles.entry(block).or_default()),
+            (Phase::Map, _) => None,
+            (Phase::Reduce, _) => self.reduces.get_mut(number),
+        }
+    }
+
+    fn views_mut(&mut self) -> impl Iterator<Item = &mut TaskView> {
+        self.maps.made_mut().chain(self.bundles.values_mut()).chain(&mut self.reduces)
     }
 
     fn enter(&mut self, state: State, entry: &Entry, names: &mut Names) -> bool {
         let Ok(file) = names.parse(&entry.name) else { return false };
-        let task = file.attempt().task;
-        let views = match task.phase {
-            Phase::Map => &mut self.maps,
-            Phase::Reduce => &mut self.reduces,
-        };
-        let Some(view) = views.get_mut(task.number as usize) else { return false };
+        let Some(view) = self.view_mut(file.attempt().block()) else { return false };
         let number = file.attempt().number;
         // Also where it is no file of ours: the next attempt's name must be free.
         view.highest = view.highest.max(number);
@@ -220,7 +269,7 @@ impl Snapshot {
 
     /// Listings come in any order; decisions must not depend on it.
     fn sort(&mut self) {
-        for view in self.maps.iter_mut().chain(&mut self.reduces) {
+        for view in self.views_mut() {
             view.pending.sort_unstable();
             view.claimed.sort_unstable();
             view.done.sort_unstable();

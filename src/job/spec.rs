@@ -10,9 +10,16 @@ use super::layout::{DIRS, JOB_JSON};
 use crate::data::ShuffleForm;
 use crate::disk::{Created, Disk, create, fresh};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ORDER_MAX;
 
-/// The on-disk format this flockwork writes, and the newest it reads.
+/// The on-disk format of jobs whose tasks have a file each.
 pub const FORMAT: u32 = 1;
+/// That of jobs where map tasks may share one, which older versions would not understand; the newest that this flockwork reads.
+pub const FORMAT_OF_BUNDLES: u32 = 2;
+/// Of a job with fewer map tasks none share a file, unless that was asked for.
+const BUNDLED_MAPS_MIN: usize = 1024;
+/// Two to the power of this many map tasks share a file at most, unless something else was asked for.
+const BUNDLE_ORDER_AUTO: u8 = 16;
 
 /// Largest `job.json` that is read, in bytes.
 pub(super) const SPEC_BYTES_MAX: u64 = 64 << 20;
@@ -30,7 +37,7 @@ pub const TIME_MS_MAX: u64 = 100 * 366 * 24 * 3600 * 1000;
 /// What was asked for. Unknown fields of a file are ignored; a newer `format` is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
-    /// [`FORMAT`] of the writer.
+    /// [`FORMAT`], or [`FORMAT_OF_BUNDLES`].
     pub format: u32,
     /// Random, so that another job at the same path is told apart.
     pub id: String,
@@ -41,6 +48,57 @@ pub struct Spec {
     /// What runs, and on what; its fields stand beside the others in the file.
     #[serde(flatten)]
     pub ask: Ask,
+}
+
+/// How many map tasks may share one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bundle {
+    /// As many as take a second, by what is measured.
+    Auto,
+    /// The same, but no more than so many, which is a power of two. One: every task has a file of its own.
+    AtMost(u32),
+}
+
+impl Bundle {
+    /// Every task has a file of its own.
+    pub const ONE: Bundle = Bundle::AtMost(1);
+
+    /// Two to the power of this many tasks may share a file, in a job of so many map tasks.
+    pub fn order_max(self, maps: usize) -> u8 {
+        match self {
+            Bundle::Auto if maps < BUNDLED_MAPS_MIN => 0,
+            Bundle::Auto => BUNDLE_ORDER_AUTO,
+            Bundle::AtMost(tasks) => (tasks.max(1).ilog2() as u8).min(ORDER_MAX),
+        }
+    }
+
+    /// What an ask for this comes to in a job of so many map tasks; where none may share a file, it is as if that had been asked for.
+    #[must_use]
+    pub fn settled(self, maps: usize) -> Bundle {
+        if self.order_max(maps) == 0 { Bundle::ONE } else { self }
+    }
+
+    fn most(self) -> u32 {
+        match self {
+            Bundle::Auto => 1 << BUNDLE_ORDER_AUTO,
+            Bundle::AtMost(tasks) => tasks,
+        }
+    }
+
+    /// The format of a job that is asked so.
+    pub fn format(self) -> u32 {
+        if self == Bundle::ONE { FORMAT } else { FORMAT_OF_BUNDLES }
+    }
+}
+
+/// Jobs that do not say it have a file for each task.
+fn bundle_before_it_was_asked() -> Bundle {
+    Bundle::ONE
+}
+
+fn is_one(bundle: &Bundle) -> bool {
+    *bundle == Bundle::ONE
 }
 
 /// The part of a spec that the user chose; two asks that are equal are the same job, run again.
@@ -77,6 +135,9 @@ pub struct Ask {
     /// Whether a task that runs far longer than others is given a second attempt beside the first.
     #[serde(default = "backup_before_it_was_asked")]
     pub backup: bool,
+    /// How many map tasks may share one file; where each has its own, this is not written down.
+    #[serde(default = "bundle_before_it_was_asked", skip_serializing_if = "is_one")]
+    pub bundle: Bundle,
     /// Where the outputs go: `output`, or an absolute path.
     pub output: String,
     /// In a farm, jobs of a higher priority go first.
@@ -132,6 +193,7 @@ impl Ask {
             ("split_lines", self.split_lines.unwrap_or(1), 1, u64::MAX),
             ("lease_ms", self.lease_ms, 1, TIME_MS_MAX),
             ("stall_ms", self.stall_ms, 1, TIME_MS_MAX),
+            ("bundle", u64::from(self.bundle.most()), 1, 1 << ORDER_MAX),
         ];
         let wrong = limits.iter().find(|(_, value, least, most)| value < least || value > most);
         wrong.map(|(name, value, least, most)| format!("`{name}` is {value}, which is not in {least}..={most}"))
@@ -210,8 +272,8 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Spec> {
         error.advise("the file was truncated or edited; it is written once and whole, so restore it, or submit the job anew elsewhere")
     };
     let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
-    if head.format > FORMAT {
-        let text = format!("cannot open a job of format {} (this flockwork knows up to {FORMAT}) in", head.format);
+    if head.format > FORMAT_OF_BUNDLES {
+        let text = format!("cannot open a job of format {} (this flockwork knows up to {FORMAT_OF_BUNDLES}) in", head.format);
         return Err(Error::new(ErrorKind::Newer, text).on(path).advise("use the flockwork that made it, or a newer one"));
     }
     let spec: Spec = serde_json::from_slice(bytes).map_err(damaged)?;
@@ -237,6 +299,24 @@ mod tests {
         let spec = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job");
         assert!(spec.ask.backup);
         assert_eq!(parse(&serde_json::to_vec(&spec).expect("written"), Path::new("job.json")).expect("read back"), spec);
+    }
+
+    #[test]
+    fn only_a_job_that_may_have_bundles_says_so_and_bears_a_newer_format() {
+        let spec = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job");
+        assert_eq!((spec.ask.bundle, spec.ask.bundle.order_max(1 << 20), spec.ask.bundle.format()), (Bundle::ONE, 0, 1));
+        assert!(!serde_json::to_string(&spec).expect("written").contains("bundle"), "and is written as it was");
+        for (bundle, order, text) in [(Bundle::Auto, 16, r#""bundle":"auto""#), (Bundle::AtMost(64), 6, r#""bundle":{"at_most":64}"#)] {
+            let spec = Spec { format: bundle.format(), ask: Ask { bundle, ..spec.ask.clone() }, ..spec.clone() };
+            let written = serde_json::to_string(&spec).expect("written");
+            assert!(written.contains(text) && written.contains(r#""format":2"#), "{written}");
+            assert_eq!(parse(written.as_bytes(), Path::new("job.json")).expect("read back"), spec);
+            assert_eq!(bundle.order_max(1 << 20), order);
+        }
+        for wrong in ["0", "4194305"] {
+            let text = OLD.replace(r#""lease_ms""#, &format!(r#""bundle":{{"at_most":{wrong}}},"lease_ms""#));
+            assert!(parse(text.as_bytes(), Path::new("job.json")).is_err_and(|error| error.to_string().contains("`bundle`")), "{wrong}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::engine::input;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::end::{self, Attempts, End, Outcome};
 use crate::job::layout::{ATTEMPTS, OUTPUT, PHASE, PHASE_END};
-use crate::job::spec::{self, Ask, FORMAT, Spec};
+use crate::job::spec::{self, Ask, Spec};
 use crate::units::stamp_utc;
 
 /// Whether a job may begin.
@@ -94,7 +94,9 @@ pub fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<()> {
     }
     make_dir(root)?;
     make_dir(&root.join(&ask.output).join(ATTEMPTS))?;
-    let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: stamp_utc(), cwd: cwd()?, ask };
+    // How many tasks there will be nobody knows yet.
+    ask.bundle = super::bundle(&ask, usize::MAX);
+    let spec = Spec { format: ask.bundle.format(), id: crate::here::nonce(16), submitted: stamp_utc(), cwd: cwd()?, ask };
     let (written, created) = spec::submit(&*disk, root, &spec)?;
     match created {
         Created::Now => Ok(()),

@@ -1,24 +1,28 @@
 //! What a claimed attempt has to read: from the plan, which is written once and never moves; never from the task's own file.
 
+use std::io;
 use std::path::Path;
 
 use crate::data::{FileSum, Split};
 use crate::disk::{Disk, fresh};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{ClaimName, Phase, TaskId};
+use crate::ids::{Block, ClaimName, Phase, TaskId, cover};
 use crate::job::layout::{PHASE, State};
 use crate::job::outputs;
 use crate::job::plan::{Plan, Read};
 use crate::job::record;
 use crate::partition::RangeTable;
 
-/// A map task's input. `read` is what earlier tasks have read of the plan.
-pub fn split(disk: &dyn Disk, root: &Path, task: u32, read: &mut Option<Read>) -> Result<Split> {
+/// The input of a map task, or of several: to the engine they are one larger split. `read` is what earlier attempts have read of the plan.
+pub fn split(disk: &dyn Disk, root: &Path, block: Block, read: &mut Option<Read>) -> Result<Split> {
     let mut plan = match read.take() {
         Some(read) => Plan::map_again(disk, root, read),
         None => found(disk, root, "map", Plan::map)?,
     };
-    let split = plan.split(task);
+    let split = match block.order() {
+        0 => plan.split(block.first().number),
+        _ => plan.splits_of(block.tasks()),
+    };
     *read = Some(plan.into_read());
     split
 }
@@ -33,15 +37,14 @@ pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Ve
     let plan = found(disk, root, "reduce", Plan::reduce)?;
     let (mut inputs, mut found) = (Vec::new(), 0);
     plan.for_each_counted(|counted| {
-        let task = TaskId::map(counted.task);
-        if counted.files.is_empty() {
-            found += u32::from(counted.attempt.parse().is_ok_and(|claim: ClaimName| claim.attempt.task == task));
-            return;
+        // What is no name of an attempt of the next tasks is nobody's, and is missed below.
+        let named = counted.attempt.parse().ok().map(|claim: ClaimName| claim.attempt.block());
+        let Some(block) = named.filter(|block| block.first() == TaskId::map(found) && counted.task == found) else { return };
+        let is_empty = counted.files.is_empty();
+        let file = file_of(counted.files, partition).filter(|file| record::is_file_of(&counted.attempt, &file.name));
+        if is_empty || file.is_some() {
+            found += block.n_tasks();
         }
-        // What is no name of such an attempt is nobody's, and is missed below.
-        let is_own = counted.attempt.parse().is_ok_and(|claim: ClaimName| claim.attempt.task == task);
-        let file = file_of(counted.files, partition).filter(|file| is_own && record::is_file_of(&counted.attempt, &file.name));
-        found += u32::from(file.is_some());
         inputs.extend(file.map(|file| (counted.attempt, file)));
     })?;
     if found != plan.head().maps {
@@ -51,8 +54,9 @@ pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Ve
     Ok(inputs)
 }
 
-/// Replaces those of `damaged` that have been retracted since the plan was made by the first of their task in a fresh listing of `done/`.
-/// Returns how many were replaced; the others are damaged where they stand, or not made anew yet. Where the other attempt emitted nothing, nothing takes its place.
+/// Replaces those of `damaged` that have been retracted since the plan was made by what a fresh listing of `done/` has within their block: of each task the largest
+/// one that holds it, and never a larger one, which other inputs count as well. Returns how many were replaced; the others are damaged where they stand, or not made anew yet.
+/// Where another attempt emitted nothing, nothing takes its place.
 pub fn replace_retracted(
     disk: &dyn Disk,
     root: &Path,
@@ -69,27 +73,51 @@ pub fn replace_retracted(
         .filter(|claim: &ClaimName| claim.attempt.task.phase == Phase::Map)
         .collect();
     done.sort_unstable();
-    let (mut replaced, mut emptied) = (0, Vec::new());
-    for (attempt, file) in inputs.iter_mut().filter(|(attempt, _)| damaged.contains(attempt)) {
-        let Ok(planned) = attempt.parse::<ClaimName>() else { continue };
-        if done.binary_search(&planned).is_ok() {
-            continue;
-        }
-        for claim in done.iter().filter(|claim| claim.attempt.task == planned.attempt.task) {
-            let Some((made, _)) = outputs::done_record(disk, claim).map_err(fail)? else { continue };
-            if made.files.is_empty() {
-                emptied.push(attempt.clone());
-            } else if let Some(other) = file_of(made.files, partition) {
-                (*attempt, *file) = (claim.to_string(), other);
-            } else {
-                continue;
+    let (mut replaced, mut all) = (0, Vec::with_capacity(inputs.len()));
+    for input in std::mem::take(inputs) {
+        let planned =
+            input.0.parse::<ClaimName>().ok().filter(|planned| damaged.contains(&input.0) && done.binary_search(planned).is_err());
+        let others = match planned {
+            Some(planned) => made_within(disk, planned.attempt.block(), partition, &done).map_err(fail)?,
+            None => None,
+        };
+        match others {
+            Some(others) => {
+                replaced += 1;
+                all.extend(others);
             }
-            replaced += 1;
-            break;
+            None => all.push(input),
         }
     }
-    inputs.retain(|(attempt, _)| !emptied.contains(attempt));
+    *inputs = all;
     Ok(replaced)
+}
+
+/// What counts for the tasks of `block` now, of the attempts of it and of blocks within it; `None` if some of it is not made yet. A result that cannot be read is passed over.
+fn made_within(disk: &dyn Disk, block: Block, partition: u32, done: &[ClaimName]) -> io::Result<Option<Vec<(String, FileSum)>>> {
+    let from = done.partition_point(|claim| claim.attempt.block() < block);
+    let within = done[from..].iter().take_while(|claim| claim.attempt.task.number < block.tasks().end);
+    let mut left: Vec<&ClaimName> = within.collect();
+    loop {
+        let chosen = cover(block.tasks(), left.iter().copied());
+        if !chosen.missing.is_empty() {
+            return Ok(None);
+        }
+        let (mut files, mut bad) = (Vec::new(), None);
+        for claim in chosen.counted {
+            match outputs::done_record(disk, claim)? {
+                Some((made, _)) if made.files.is_empty() => {}
+                made => match made.and_then(|(made, _)| file_of(made.files, partition)) {
+                    Some(file) => files.push((claim.to_string(), file)),
+                    None => bad = Some(claim),
+                },
+            }
+        }
+        match bad {
+            Some(bad) => left.retain(|claim| *claim != bad),
+            None => return Ok(Some(files)),
+        }
+    }
 }
 
 /// One run for all partitions, or one file per partition in order.

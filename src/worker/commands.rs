@@ -23,7 +23,7 @@ use crate::each::orders::Orders;
 use crate::each::segment::Writer;
 use crate::each::template::Template;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{ClaimName, WorkerName};
+use crate::ids::{Block, ClaimName, WorkerName};
 use crate::job::layout::{self, ITEMS};
 use crate::job::plan::Read;
 use crate::job::spec::Spec;
@@ -69,8 +69,8 @@ impl Commands {
         Ok(Commands { disk, root, job, dir, template, orders, plan: None, items: None, segment, scratch, programs })
     }
 
-    /// The item of map task `task`.
-    fn item(&mut self, task: u32) -> Result<Vec<u8>> {
+    /// The item of the map task.
+    fn item(&mut self, task: Block) -> Result<Vec<u8>> {
         let split = assign::split(&*self.disk, &self.root, task, &mut self.plan)?;
         let path = self.root.join(ITEMS);
         let range = range_of(&split).ok_or_else(|| {
@@ -149,7 +149,7 @@ fn range_of(split: &Split) -> Option<(u64, u64)> {
 impl Tasks for Commands {
     fn run(&mut self, claim: &ClaimName, control: &Control) -> Result<Made, Failure> {
         let task = claim.attempt.task.number;
-        let item = self.item(task).map_err(Failure::Disk)?;
+        let item = self.item(claim.attempt.block()).map_err(Failure::Disk)?;
         let words = self.template.fill(&item, u64::from(task) + 1).map_err(Failure::Input)?;
         let went = self.command(claim, control, &words);
         self.scratch.clear();

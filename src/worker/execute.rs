@@ -48,7 +48,7 @@ impl Engine {
     }
 
     fn run_map(&mut self, claim: &ClaimName, control: &Control, care: Option<&Care>) -> Result<Made, Failure> {
-        let split = assign::split(&*self.disk, &self.root, claim.attempt.task.number, &mut self.plan).map_err(Failure::Disk)?;
+        let split = assign::split(&*self.disk, &self.root, claim.attempt.block(), &mut self.plan).map_err(Failure::Disk)?;
         let ranges = assign::ranges(self.plan.as_ref());
         let output = self.ask.is_map_only().then(|| self.root.join(layout::attempt_output(&self.ask.output, claim)));
         let work = MapWork {
@@ -103,9 +103,10 @@ impl Engine {
         }
     }
 
-    /// What earlier attempts have learned of bad records; `None` where there is nothing to be careful of.
+    /// What earlier attempts have learned of bad records; `None` where there is nothing to be careful of, and in a block of several tasks: one that fails there is
+    /// tried alone in the end, and that is soon enough.
     fn past(&self, claim: &ClaimName) -> Result<Option<Past>, Failure> {
-        if !self.ask.skip_bad_records || claim.attempt.number == 1 {
+        if !self.ask.skip_bad_records || claim.attempt.number == 1 || claim.attempt.block().order() > 0 {
             return Ok(None);
         }
         skip::past(&*self.disk, &self.root, claim.attempt.task).map_err(Failure::Disk)

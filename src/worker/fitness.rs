@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::disk::{Disk, Flush};
 use crate::error::Error;
-use crate::ids::TaskId;
+use crate::ids::Block;
 use crate::job::layout::{SHUFFLE, State, attempts_dir};
 
 /// Three of these, or of longer leases, room is waited for before a claim is given back.
@@ -32,13 +32,13 @@ pub(super) enum Remedy {
 pub(super) struct Fitness {
     /// What the disk refused; none while it is well.
     trouble: Option<String>,
-    /// Tasks that were given back for trouble.
-    given_back: BTreeSet<TaskId>,
+    /// What was given back for trouble.
+    given_back: BTreeSet<Block>,
 }
 
 impl Fitness {
-    /// What to do about a refusal that `task` has met for so long.
-    pub(super) fn remedy(&mut self, task: TaskId, error: &Error, since: Duration, lease: Duration) -> Remedy {
+    /// What to do about a refusal that an attempt of `block` has met for so long.
+    pub(super) fn remedy(&mut self, block: Block, error: &Error, since: Duration, lease: Duration) -> Remedy {
         if error.io_kind().is_none() {
             // Not refused: what was read is wrong.
             return Remedy::Report;
@@ -47,7 +47,7 @@ impl Fitness {
         if since < patience {
             return Remedy::TryAgain;
         }
-        if !error.is_no_room() && !self.given_back.insert(task) {
+        if !error.is_no_room() && !self.given_back.insert(block) {
             return Remedy::Report;
         }
         self.trouble = Some(error.to_string());
@@ -74,6 +74,7 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::ids::TaskId;
 
     const LEASE: Duration = Duration::from_secs(10);
 
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_waited_for_and_any_other_refusal_for_a_lease() {
         let mut fitness = Fitness::default();
-        let task = TaskId::map(1);
+        let task = Block::one(TaskId::map(1));
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::ReadOnlyFilesystem] {
             assert_eq!(fitness.remedy(task, &error(kind), LEASE * 3 - Duration::from_millis(1), LEASE / 10), Remedy::TryAgain, "{kind}");
             assert_eq!(fitness.remedy(task, &error(kind), LEASE * 3, LEASE), Remedy::GiveBack, "{kind}: it may be this worker's alone");
@@ -92,10 +93,10 @@ mod tests {
         let denied = error(io::ErrorKind::PermissionDenied);
         assert_eq!(fitness.remedy(task, &denied, LEASE / 2, LEASE), Remedy::TryAgain);
         assert_eq!(fitness.remedy(task, &denied, LEASE, LEASE), Remedy::GiveBack);
-        assert_eq!(fitness.remedy(TaskId::map(2), &denied, LEASE, LEASE), Remedy::GiveBack, "another task may meet it, too");
+        assert_eq!(fitness.remedy(Block::one(TaskId::map(2)), &denied, LEASE, LEASE), Remedy::GiveBack, "another task may meet it, too");
         assert_eq!(fitness.remedy(task, &denied, LEASE, LEASE), Remedy::Report, "again: it is this task's");
         let damaged = Error::new(crate::error::ErrorKind::Damaged, "cannot read");
-        assert_eq!(fitness.remedy(TaskId::map(3), &damaged, Duration::ZERO, LEASE), Remedy::Report, "no refusal at all");
+        assert_eq!(fitness.remedy(Block::one(TaskId::map(3)), &damaged, Duration::ZERO, LEASE), Remedy::Report, "no refusal at all");
     }
 
     #[test]
@@ -104,7 +105,7 @@ mod tests {
         let disk = crate::disk::real::RealDisk::at(dir.path());
         let mut fitness = Fitness::default();
         assert_eq!(fitness.trouble(&disk, "output"), None, "no look is needed while it is well");
-        let _ = fitness.remedy(TaskId::map(1), &error(io::ErrorKind::PermissionDenied), LEASE, LEASE);
+        let _ = fitness.remedy(Block::one(TaskId::map(1)), &error(io::ErrorKind::PermissionDenied), LEASE, LEASE);
         assert!(
             fitness.trouble(&disk, "output").is_some_and(|text| text.contains("cannot write x")),
             "there is no such folder to write in"

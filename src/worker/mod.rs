@@ -17,7 +17,7 @@ use crate::data::{Failure, Made};
 use crate::disk::rename::is_gone;
 use crate::disk::{Disk, fresh};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{AttemptId, ClaimName, Phase, TaskId, WorkerName};
+use crate::ids::{AttemptId, Block, ClaimName, Phase, WorkerName};
 use crate::job::claim::{Claim, Claimer, Commit, Manners, Refusal, Tried};
 use crate::job::end::{self, End};
 use crate::job::layout::{self, PHASE, State};
@@ -256,7 +256,7 @@ impl Worker {
         if !free.is_empty() {
             self.read_shape()?;
             // A task that the plan does not have is foreign, however well its name is formed.
-            free.retain(|attempt| self.has(attempt.task));
+            free.retain(|attempt| self.has(attempt.block()));
         }
         self.refused.retain(|attempt, _| free.contains(attempt));
         self.missed.retain(|attempt| free.contains(attempt));
@@ -280,10 +280,10 @@ impl Worker {
         Ok(())
     }
 
-    fn has(&self, task: TaskId) -> bool {
-        match task.phase {
-            Phase::Map => self.maps.is_none_or(|maps| task.number < maps),
-            Phase::Reduce => task.number < self.spec.ask.reduces,
+    fn has(&self, block: Block) -> bool {
+        match block.first().phase {
+            Phase::Map => self.maps.is_none_or(|maps| block.tasks().end <= maps),
+            Phase::Reduce => block.tasks().end <= self.spec.ask.reduces,
         }
     }
 
@@ -365,7 +365,7 @@ impl Worker {
             let now = self.disk.now();
             let since = now.saturating_sub(*refused.get_or_insert(now));
             self.log.event("refused", &name.to_string(), &error.to_string());
-            match self.fitness.remedy(name.attempt.task, &error, since, self.spec.ask.lease()) {
+            match self.fitness.remedy(name.attempt.block(), &error, since, self.spec.ask.lease()) {
                 Remedy::TryAgain => pulse.trouble(&error.to_string()),
                 Remedy::GiveBack => return Err(Failure::Cancelled),
                 Remedy::Report => return Err(Failure::Disk(error)),
@@ -402,8 +402,8 @@ impl Worker {
             }
             let now = self.disk.now();
             let since = now.saturating_sub(*refused.get_or_insert(now));
-            let task = held.name().attempt.task;
-            claim = match self.fitness.remedy(task, &error, since, self.spec.ask.lease()) {
+            let block = held.name().attempt.block();
+            claim = match self.fitness.remedy(block, &error, since, self.spec.ask.lease()) {
                 Remedy::TryAgain => held,
                 Remedy::GiveBack | Remedy::Report => match held.give_back(&*self.disk) {
                     Ok(_) => return Commit::Superseded,

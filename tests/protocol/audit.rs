@@ -7,14 +7,15 @@
 //! | no coordinator issues one number twice | every issue |
 //! | what is done is complete: one result of its own, flushed, and all its data there with length and checksum | every commit |
 //! | data of a result that counts stays | every removal |
-//! | a phase ends only when all its tasks are done, once; an output is whole under its final name | every phase file, every output |
+//! | a phase ends only when all its tasks are done, once; the reduce plan counts each map task once; an output is whole under its final name | every phase file, every output |
 
 use std::collections::{HashMap, HashSet};
 
 use flockwork::disk::sim::op::Op;
 use flockwork::disk::sim::run::Change;
 use flockwork::disk::sim::state::DiskState;
-use flockwork::ids::{ClaimName, Phase, TaskFile, TaskId};
+use flockwork::ids::{ClaimName, Phase};
+use flockwork::job::plan::Counted;
 use flockwork::job::record;
 
 use super::bench::{self, Size};
@@ -84,8 +85,7 @@ impl Audit {
     }
 
     fn judge_phase(&self, state: &DiskState, name: &str) -> Result<(), String> {
-        let done: HashSet<TaskId> =
-            state.children("done").iter().filter_map(|entry| Some(entry.name.parse::<TaskFile>().ok()?.attempt().task)).collect();
+        let done = bench::done_tasks(state);
         let n_done = |phase| done.iter().filter(|task| task.phase == phase).count();
         let (maps, reduces) = (n_done(Phase::Map), n_done(Phase::Reduce));
         let needed = match name {
@@ -96,7 +96,26 @@ impl Audit {
         if (maps, reduces) < (needed.0 as usize, needed.1 as usize) {
             return Err(format!("phase/{name} was made when {maps} maps and {reduces} reduces were done"));
         }
-        Ok(())
+        if name == "reduce" { self.judge_reduce_plan(state) } else { Ok(()) }
+    }
+
+    /// Line by line, each task is counted once, by what is done.
+    fn judge_reduce_plan(&self, state: &DiskState) -> Result<(), String> {
+        let text = String::from_utf8_lossy(state.bytes("phase/reduce").unwrap_or_default()).into_owned();
+        let mut next = 0;
+        for line in text.lines().skip(1) {
+            let counted: Counted = serde_json::from_str(line).map_err(|error| format!("phase/reduce has the line {line}: {error}"))?;
+            let claim: ClaimName = counted.attempt.parse().map_err(|_| format!("phase/reduce names {}", counted.attempt))?;
+            let tasks = claim.attempt.block().tasks();
+            if tasks.start != next || counted.task != next {
+                return Err(format!("phase/reduce counts {claim} where task {next} is the next"));
+            }
+            if state.inode(&format!("done/{claim}")).is_none() {
+                return Err(format!("phase/reduce counts {claim}, which is not done"));
+            }
+            next = tasks.end;
+        }
+        if next == self.size.maps { Ok(()) } else { Err(format!("phase/reduce counts {next} tasks")) }
     }
 
     fn judge_output(&self, state: &DiskState, path: &str) -> Result<(), String> {

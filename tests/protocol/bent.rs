@@ -47,15 +47,15 @@ impl Bent {
         let mut ended = 0;
         for dir in ["failed", "expired"] {
             let names = self.disk.list(dir)?.into_iter().filter_map(|entry| entry.name.parse::<TaskFile>().ok());
-            ended += names.filter(|file| file.attempt().task == attempt.task).count();
+            ended += names.filter(|file| file.attempt().block() == attempt.block()).count();
         }
-        Ok(format!("pending/{}", attempt.task.attempt(u32::try_from(ended).expect("few") + 1)))
+        Ok(format!("pending/{}", attempt.block().attempt(u32::try_from(ended).expect("few") + 1)))
     }
 
     fn with_others(&self, claim: &ClaimName, mut lines: Vec<Line>) -> io::Result<Vec<u8>> {
         for entry in self.disk.list("done")? {
             let other: ClaimName = entry.name.parse().expect("ours");
-            if other.attempt.task != claim.attempt.task || other == *claim {
+            if other.attempt.block() != claim.attempt.block() || other == *claim {
                 continue;
             }
             let more = record::own_result(&entry.name, &self.disk.read(&format!("done/{other}"), u64::MAX)?);

@@ -15,13 +15,13 @@ const STEPS_MAX: usize = 2_000;
 
 /// When whose first incarnation dies.
 #[derive(Debug, Clone, Copy, Default)]
-struct Deaths {
-    worker: Option<u64>,
-    coordinator: Option<u64>,
+pub struct Deaths {
+    pub worker: Option<u64>,
+    pub coordinator: Option<u64>,
 }
 
 /// A process and its next incarnations: `start` begins a life, which takes its steps until its client dies.
-fn reborn<L: 'static>(
+pub fn reborn<L: 'static>(
     disk: &Arc<SimDisk>,
     host: &'static str,
     dies_at: Option<u64>,

@@ -107,6 +107,7 @@ fn attempt_numbers_go_one_above_the_highest_and_counting_would_use_a_name_twice(
         limits,
         max_errors: 4,
         max_lost: 16,
+        bundling: flockwork::coordinator::bundling::Bundling::default(),
         window: 9,
         leave_out: None,
     };

@@ -9,6 +9,7 @@
 //! | `stop_at_k` | the coordinator stopped at every single disk call, and resumed when another has taken over |
 //! | `schedules` | random schedules of large cases, by seed, everything that may go wrong going wrong |
 //! | `planted` | bugs planted in the protocol, which the schedules must find |
+//! | `bundles` | map tasks that share files: what counts where blocks lie within each other, poison, death, damage after the reduce plan |
 //! | `damage` | shuffle files and records damaged after they were committed; limits; retry |
 //! | `cost` | disk calls per task |
 //! | `scale` | a thousand workers by simulation: calls, rates, herds, at the price of NFS |
@@ -21,6 +22,7 @@ mod audit;
 mod backups;
 mod bench;
 mod bent;
+mod bundles;
 mod cost;
 mod damage;
 mod die_at_k;

@@ -15,6 +15,8 @@
 //! | 11 | absence is believed of any listing | coordinator | one number is issued twice |
 //! | 12 | the counters of two attempts that are done are both counted | coordinator | the end counts too much |
 //!
+//! Bugs of blocks of several tasks are planted by hand in `bundles`.
+//!
 //! Those that need one interleaving in millions are found by trying all of them: the look at the inode left out (`interleavings`), an end named by
 //! a coordinator whose decision came second (`holes`).
 

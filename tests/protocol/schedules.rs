@@ -15,8 +15,8 @@ use flockwork::disk::sim::run::{SimClientDirect, SimDisk, Weather, survives};
 use flockwork::disk::sim::stage::{Part, perform};
 use flockwork::disk::sim::state::DiskState;
 use flockwork::disk::sim::turns::{Chance, Ending, Turn};
-use flockwork::ids::{ClaimName, TaskFile};
-use flockwork::job::spec::Spec;
+use flockwork::ids::{Block, ClaimName, TaskFile};
+use flockwork::job::spec::{Bundle, Spec};
 
 use super::audit::Audit;
 use super::bench::{self, Boss, Size};
@@ -44,6 +44,10 @@ pub struct Seen {
     second: usize,
     /// Workers beyond the first four.
     reborn: usize,
+    /// Blocks of several tasks that are done.
+    bundles: usize,
+    /// Attempts that are done within a larger block that is done as well.
+    nested: usize,
 }
 
 impl AddAssign for Seen {
@@ -53,6 +57,8 @@ impl AddAssign for Seen {
         self.both += other.both;
         self.second += other.second;
         self.reborn += other.reborn;
+        self.bundles += other.bundles;
+        self.nested += other.nested;
     }
 }
 
@@ -64,14 +70,17 @@ fn seen(state: &DiskState) -> Seen {
     let expired = state.children("expired");
     let mut done: Vec<ClaimName> = state.children("done").iter().filter_map(|entry| entry.name.parse().ok()).collect();
     done.sort_unstable();
+    let blocks: Vec<Block> = done.iter().map(|claim| claim.attempt.block()).collect();
     let names = ["done", "expired", "failed"].into_iter().flat_map(|dir| state.children(dir));
     let attempts = names.filter_map(|entry| Some(entry.name.parse::<TaskFile>().ok()?.attempt().number));
     Seen {
         expired: expired.len(),
         dropped: expired.iter().filter(|entry| says_dropped(&entry.name)).count(),
-        both: done.windows(2).filter(|pair| pair[0].attempt.task == pair[1].attempt.task).count(),
+        both: done.windows(2).filter(|pair| pair[0].attempt.block() == pair[1].attempt.block()).count(),
         second: attempts.filter(|number| *number > 1).count(),
         reborn: state.children("workers").len().saturating_sub(WORKERS as usize),
+        bundles: blocks.iter().filter(|block| block.order() > 0).count(),
+        nested: blocks.iter().filter(|block| blocks.iter().any(|larger| larger.order() > block.order() && larger.holds(**block))).count(),
     }
 }
 
@@ -95,6 +104,8 @@ pub struct Plot {
     pub coordinators_see: Eyes,
     /// Tasks issued at once.
     pub window: usize,
+    /// Map tasks in one file, at most. One coordinator makes blocks of so many, the other of two, until they know better.
+    pub bundle: u32,
 }
 
 fn honest(client: SimClientDirect) -> Arc<dyn Disk> {
@@ -123,12 +134,28 @@ fn two_to_five_seconds(chance: &mut Chance) -> Duration {
     Duration::from_millis(2000 + chance.below(3001) as u64)
 }
 
-const WILD: Habits = Habits { naps: 3, takes: at_times_slow, gives_back_percent: 3, vice: Vice::None };
+const WILD: Habits = Habits { naps: 3, takes: at_times_slow, gives_back_percent: 3, fails: |_| false, vice: Vice::None };
 
 impl Plot {
     /// Everything goes wrong, and nobody does.
-    pub const WORST: Plot =
-        Plot { habits: WILD, backup: Backup::Asked, weather: WORST, workers_see: honest, coordinators_see: honest, window: usize::MAX };
+    pub const WORST: Plot = Plot {
+        habits: WILD,
+        backup: Backup::Asked,
+        weather: WORST,
+        workers_see: honest,
+        coordinators_see: honest,
+        window: usize::MAX,
+        bundle: 1,
+    };
+
+    /// The same with tasks that share files, one of which brings down every block that it is in.
+    pub const BUNDLED: Plot = Plot { habits: Habits { fails: fails_in_company, ..WILD }, window: 2, bundle: 8, ..Plot::WORST };
+}
+
+/// Map task 13 cannot be done but alone.
+fn fails_in_company(claim: &ClaimName) -> bool {
+    let block = claim.attempt.block();
+    block.order() > 0 && block.tasks().contains(&13)
 }
 
 /// A process, and after its death the next one in its place.
@@ -175,9 +202,10 @@ fn parts(disk: &Arc<SimDisk>, spec: &Spec, seed: u64, plot: &Plot) -> Vec<Part> 
         parts.push(reborn(disk, "w", plot.workers_see, start, Sleeper::step, n));
     }
     for n in 1..=COORDINATORS {
-        let (spec, window) = (spec.clone(), plot.window);
+        let (spec, window, bundle) = (spec.clone(), plot.window, if n == 1 { plot.bundle } else { plot.bundle.min(2) });
         let start = move |disk, number| {
-            Boss::try_start(disk, &spec, SIZE.maps, &bench::name("boss", number)).ok().map(|boss| boss.with_window(window))
+            let boss = Boss::try_start(disk, &spec, SIZE.maps, &bench::name("boss", number)).ok()?.with_window(window);
+            Some(if bundle > 1 { boss.that_saw(bundle) } else { boss })
         };
         parts.push(reborn(disk, "boss", plot.coordinators_see, start, boss_step, n));
     }
@@ -200,6 +228,7 @@ fn clear_up(disk: &Arc<SimDisk>, spec: &Spec) {
 fn try_run(submitted: DiskState, seed: u64, plot: &Plot) -> Result<Seen, String> {
     let (disk, mut spec) = (SimDisk::holding(submitted), bench::spec(SIZE));
     spec.ask.backup = plot.backup == Backup::Asked;
+    spec.ask.bundle = Bundle::AtMost(plot.bundle);
     disk.weather(seed, plot.weather);
     let mut audit = Audit::new(SIZE);
     disk.audit(move |change| audit.judge(change));
@@ -286,6 +315,21 @@ fn any_schedule_of_a_job_that_is_issued_in_parts_ends_with_the_same_bytes() {
     for window in [1, 5] {
         let sum = all(&Plot { window, ..Plot::WORST }, FEW);
         assert!(sum.expired > 0 && sum.both > 0 && sum.reborn > 0, "{sum:?}");
+    }
+}
+
+#[test]
+fn any_schedule_of_tasks_that_share_files_ends_with_the_same_bytes() {
+    let sum = all(&Plot::BUNDLED, n_seeds() / 2);
+    assert!(sum.bundles > 0 && sum.expired > 0 && sum.both > 0 && sum.reborn > 0, "{sum:?}");
+    assert!(sum.nested > 0, "two coordinators cut differently, and both pieces were done: {sum:?}");
+}
+
+#[test]
+fn any_schedule_of_shared_files_without_backups_ends_with_the_same_bytes() {
+    for bundle in [2, 16] {
+        let sum = all(&Plot { backup: Backup::NotAsked, bundle, ..Plot::BUNDLED }, FEW);
+        assert!(sum.bundles > 0 && sum.expired > 0 && sum.reborn > 0, "{sum:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use flockwork::disk::rename::is_gone;
 use flockwork::disk::sim::run::SimDisk;
 use flockwork::disk::sim::turns::{Chance, Turn};
 use flockwork::error::is_no_room;
-use flockwork::ids::{AttemptId, WorkerName};
+use flockwork::ids::{AttemptId, ClaimName, WorkerName};
 use flockwork::job::claim::{Claim, Claimer, Commit, Manners, Tried};
 use flockwork::job::layout;
 use flockwork::job::record::TaskError;
@@ -45,12 +45,14 @@ pub struct Habits {
     pub takes: fn(&mut Chance) -> Duration,
     /// Of a hundred attempts, so many are given back.
     pub gives_back_percent: u8,
+    /// Attempts that report an error.
+    pub fails: fn(&ClaimName) -> bool,
     pub vice: Vice,
 }
 
 impl Habits {
     /// Attempts take no time, none is given back, and nobody is stopped.
-    pub const STEADY: Habits = Habits { naps: 0, takes: |_| Duration::ZERO, gives_back_percent: 0, vice: Vice::None };
+    pub const STEADY: Habits = Habits { naps: 0, takes: |_| Duration::ZERO, gives_back_percent: 0, fails: |_| false, vice: Vice::None };
 }
 
 /// What it works on.
@@ -158,6 +160,10 @@ impl Sleeper {
         if made.is_none() && self.chance.below(100) < usize::from(self.habits.gives_back_percent) {
             return self.give_back(claim);
         }
+        if (self.habits.fails)(&name) {
+            let failed = claim.fail(&*self.disk, TaskError::App("poison".to_owned()));
+            return self.ended(&name, failed.map_err(|refusal| refusal.1)?);
+        }
         let made = match made.map_or_else(|| self.tasks.run(&name, &Control::default()), Ok) {
             Ok(made) => made,
             Err(Failure::Damaged(names)) => {
@@ -192,7 +198,7 @@ impl Sleeper {
         Ok(Turn::Ready)
     }
 
-    fn ended(&mut self, name: &flockwork::ids::ClaimName, commit: Commit) -> io::Result<Turn> {
+    fn ended(&mut self, name: &ClaimName, commit: Commit) -> io::Result<Turn> {
         if commit == Commit::Done {
             return Ok(Turn::Ready);
         }

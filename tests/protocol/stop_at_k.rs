@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use flockwork::disk::sim::run::{SimDisk, Weather};
 use flockwork::disk::sim::turns::{Chance, Ending, Turn, take_turns};
-use flockwork::job::spec::Spec;
+use flockwork::job::spec::{Bundle, Spec};
 
 use super::bench::{self, Boss, Size};
 use super::puppet::{Puppet, Said};
@@ -37,7 +37,8 @@ impl Old {
         std::thread::spawn(move || {
             let mut boss = None;
             while go.recv().is_ok() {
-                let boss = boss.get_or_insert_with(|| Boss::start(&client, &spec, SIZE.maps, &bench::name("boss", 1)));
+                let boss =
+                    boss.get_or_insert_with(|| Boss::start(&client, &spec, SIZE.maps, &bench::name("boss", 1)).that_saw(stop.bundle));
                 if tell.send(Said::Turn(boss.step())).is_err() {
                     return;
                 }
@@ -55,6 +56,8 @@ struct Stop {
     /// The other takes over after so long.
     taken_over_after: Duration,
     seed: u64,
+    /// Map tasks in one file, at most: the old one makes blocks of so many, the other of one task each.
+    bundle: u32,
 }
 
 /// A third of the attempts take long, the others no time.
@@ -76,7 +79,7 @@ impl New {
             (Some(boss), _) => boss,
             (None, Some(since)) if self.disk.now() >= since + self.after => {
                 let client = self.disk.client("new");
-                self.boss.insert(Boss::start(&client, &self.spec, SIZE.maps, &bench::name("boss", 2)))
+                self.boss.insert(Boss::start(&client, &self.spec, SIZE.maps, &bench::name("boss", 2)).that_saw(1))
             }
             (None, None) if bench::end(&self.disk.state()).is_some() => return Turn::Done,
             (None, _) => return Turn::Wait(Duration::from_millis(500)),
@@ -98,7 +101,8 @@ struct Seen {
 
 /// Runs the job to its end and judges it, when the old one goes on and when all have ended.
 fn run(stop: Stop, weather: Weather) -> Seen {
-    let (disk, spec) = (SimDisk::holding(bench::submitted(SIZE)), bench::spec(SIZE));
+    let (disk, mut spec) = (SimDisk::holding(bench::submitted(SIZE)), bench::spec(SIZE));
+    spec.ask.bundle = Bundle::AtMost(stop.bundle);
     disk.weather(stop.seed, weather);
     let old = RefCell::new(Old::start(&disk, &spec, stop));
     let sleeper = |number, takes| {
@@ -139,9 +143,14 @@ const LOSSES: Weather = Weather { lost_replies_per_mille: 150, stale_per_mille: 
 
 /// Stops it at every call of every seed's run.
 fn at_every_call(seeds: Range<u64>, taken_over_after: Duration, stays: Duration, weather: Weather) -> (u64, u64) {
+    in_blocks_of(1, seeds, taken_over_after, stays, weather)
+}
+
+/// The same where so many map tasks share a file.
+fn in_blocks_of(bundle: u32, seeds: Range<u64>, taken_over_after: Duration, stays: Duration, weather: Weather) -> (u64, u64) {
     let (mut runs, mut ended_before, mut expired) = (0, 0, 0);
     for seed in seeds {
-        let never = Stop { at: None, stays, taken_over_after, seed };
+        let never = Stop { at: None, stays, taken_over_after, seed, bundle };
         let calls = run(never, weather).calls;
         assert!(calls > 100, "{calls} calls");
         for k in 1..=calls {
@@ -173,6 +182,15 @@ fn resumed_while_the_other_leads_it_does_no_harm_with_what_it_had_decided() {
 fn scenario_06_a_coordinator_relieved_by_silence_and_resumed_does_no_harm() {
     at_every_call(0..2, BY_SILENCE, BY_SILENCE + Duration::from_secs(2), Weather::default());
     at_every_call(2..4, BY_SILENCE, FOR_EVER, Weather::default());
+}
+
+#[test]
+fn one_that_makes_blocks_resumed_behind_one_that_makes_none_does_no_harm() {
+    for stays in [Duration::from_secs(3), FOR_EVER] {
+        in_blocks_of(2, 0..2, AT_ONCE, stays, Weather::default());
+        in_blocks_of(2, 2..3, AT_ONCE, stays, LOSSES);
+    }
+    in_blocks_of(2, 3..4, BY_SILENCE, BY_SILENCE + Duration::from_secs(2), Weather::default());
 }
 
 #[test]

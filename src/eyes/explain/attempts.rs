@@ -9,7 +9,7 @@ use crate::eyes::errors::{last_lines, words};
 use crate::eyes::items::stderr_end;
 use crate::eyes::slow;
 use crate::eyes::tally::Beats;
-use crate::ids::{AttemptId, ClaimName, TaskFile, TaskId};
+use crate::ids::{AttemptId, Block, ClaimName, TaskFile, TaskId};
 use crate::job::end::{END_BYTES_MAX, End};
 use crate::job::layout::{self, PHASE, State};
 use crate::job::record::{self, Ended, Event, Line, RECORD_BYTES_MAX, TaskError};
@@ -26,16 +26,19 @@ pub(super) struct Tally {
     pub losses: usize,
 }
 
-/// All attempts of `task`, in order.
-pub(super) fn read(disk: &dyn Disk, task: TaskId, view: &TaskView, beats: &Beats) -> Vec<Attempt> {
-    let mut attempts: Vec<Attempt> = view.pending.iter().map(|number| pending(disk, task.attempt(*number), beats)).collect();
-    attempts.extend(view.claimed.iter().map(|claim| claimed(disk, claim, beats)));
+/// All attempts that hold a task, alone or with others, in order.
+pub(super) fn read(disk: &dyn Disk, holders: &[(Block, &TaskView)], beats: &Beats) -> Vec<Attempt> {
     let held = |state, claims: &[ClaimName]| -> Vec<Attempt> {
         claims.iter().map(|claim| ended(disk, state, &TaskFile::Held(claim.clone()))).collect()
     };
-    attempts.extend(held(State::Done, &view.done));
-    attempts.extend(held(State::Failed, &view.failed));
-    attempts.extend(view.expired.iter().map(|file| ended(disk, State::Expired, file)));
+    let mut attempts = Vec::new();
+    for (block, view) in holders {
+        attempts.extend(view.pending.iter().map(|number| pending(disk, block.attempt(*number), beats)));
+        attempts.extend(view.claimed.iter().map(|claim| claimed(disk, claim, beats)));
+        attempts.extend(held(State::Done, &view.done));
+        attempts.extend(held(State::Failed, &view.failed));
+        attempts.extend(view.expired.iter().map(|file| ended(disk, State::Expired, file)));
+    }
     attempts.sort_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
     attempts
 }
@@ -139,12 +142,12 @@ pub(super) fn blamed(disk: &dyn Disk, snapshot: &Snapshot) -> HashSet<String> {
     ends.filter_map(|bytes| serde_json::from_slice::<End>(&bytes).ok()).flat_map(|end| end.blames).collect()
 }
 
-/// Counts what stands against the task.
+/// Counts what stands against the task: only what was tried alone does.
 pub(super) fn count(disk: &dyn Disk, spec: &Spec, task: TaskId, view: &TaskView, blamed: &HashSet<String>) -> Tally {
     let failed = view.failed.iter().map(|claim| (State::Failed, TaskFile::Held(claim.clone())));
     let files = failed.chain(view.expired.iter().map(|file| (State::Expired, file.clone())));
     let mut read: Vec<(State, TaskFile, Vec<u8>)> = files
-        .filter(|(_, file)| file.attempt().task == task && !blamed.contains(&file.to_string()))
+        .filter(|(_, file)| file.attempt().block() == Block::one(task) && !blamed.contains(&file.to_string()))
         .map(|(state, file)| {
             let bytes = disk.read(&state.path(&file), RECORD_BYTES_MAX).unwrap_or_default();
             (state, file, bytes)

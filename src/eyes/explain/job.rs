@@ -11,7 +11,8 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::eyes::span;
 use crate::eyes::status::{self, Status};
-use crate::ids::TaskId;
+use crate::eyes::tally;
+use crate::ids::{Phase, TaskId};
 use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
 use crate::planner::after::{Start, may_start};
@@ -41,10 +42,7 @@ pub fn look(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>) -> 
     let status = status::of(disk, root, spec, shape, &snapshot)?;
     let scene = Scene::of(&status, spec, &snapshot);
     let waits_for = if shape.is_none() && status.end.is_none() { may_start(root, &spec.ask)? } else { Start::Now };
-    let ended = if status.phase == "reduce" { &snapshot.reduces } else { &snapshot.maps };
-    let left = (0..).zip(ended).filter(|(_, view)| view.done.is_empty());
-    let left: Vec<TaskId> =
-        left.map(|(number, _)| if status.phase == "reduce" { TaskId::reduce(number) } else { TaskId::map(number) }).collect();
+    let left = tally::left(&snapshot, if status.phase == "reduce" { Phase::Reduce } else { Phase::Map });
     Ok(of(&scene, &waits_for, &left))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::output_number;
-use crate::ids::{AttemptId, Phase, TaskFile, TaskId};
+use crate::ids::{AttemptId, Block, Phase, TaskFile, TaskId};
 use crate::job::snapshot::Shape;
 
 /// Reads what was typed; items of a job of commands are counted from 1, as `{#}` does.
@@ -33,10 +33,13 @@ fn by_file(name: &str) -> Option<(TaskId, Option<AttemptId>)> {
     Some((task, Some(task.attempt(number))))
 }
 
-/// `map-00042`, `map-42`, `mr-out-00003`.
+/// `map-00042`, `map-42`, `mr-out-00003`; of `map-00064+63` the first.
 fn by_name(name: &str) -> Option<TaskId> {
     if let Some(number) = output_number(name) {
         return Some(TaskId::reduce(number));
+    }
+    if let Ok(block) = name.parse::<Block>() {
+        return Some(block.first());
     }
     let (phase, digits) = name.split_once('-')?;
     let number = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;

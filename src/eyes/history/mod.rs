@@ -15,11 +15,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use super::tally::Beats;
+use super::tally::{self, Beats};
 use crate::data::{Counters, Drawn, Ran};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::ids::{AttemptId, ClaimName, Phase, TaskFile, TaskId, WorkerName};
+use crate::ids::{AttemptId, ClaimName, Phase, TaskFile, WorkerName, cover};
 use crate::job::end::{self, End};
 use crate::job::layout::{self, State};
 use crate::job::record::Ended;
@@ -215,9 +215,9 @@ impl History {
         let newest = Beats::look(disk, &snapshot).newest.and_then(|stamp| i64::try_from(stamp / 1_000_000).ok());
         let mut history = History {
             shape,
-            done: [Phase::Map, Phase::Reduce].map(|phase| snapshot.of(phase).iter().filter(|view| !view.done.is_empty()).count()),
+            done: [Phase::Map, Phase::Reduce].map(|phase| tally::tasks(&snapshot, phase).done),
             attempts: Vec::new(),
-            unclaimed: snapshot.tasks().flat_map(|(_, view)| view.expired.iter()).filter(|file| matches!(file, TaskFile::Free(_))).count(),
+            unclaimed: snapshot.blocks().flat_map(|(_, view)| view.expired.iter()).filter(|file| matches!(file, TaskFile::Free(_))).count(),
             incidents: Vec::new(),
             end,
             marks,
@@ -236,15 +236,21 @@ impl History {
         let logs::Gathered { mut drafts, incidents, backups, .. } = gathered;
         let published: HashSet<&str> = self.end.iter().flat_map(|end| &end.outputs).map(|output| output.attempt.as_str()).collect();
         let mut attempts = Vec::new();
-        for (task, view) in snapshot.tasks() {
-            let counting = counting(task, view, &published);
+        let counted: HashSet<&ClaimName> =
+            cover(0..snapshot.n_maps(), snapshot.done_maps(0..snapshot.n_maps())).counted.into_iter().collect();
+        for (block, view) in snapshot.blocks() {
+            let published = counting(view, &published);
+            let counts = |claim: &ClaimName| match block.first().phase {
+                Phase::Map => counted.contains(claim),
+                Phase::Reduce => published == Some(claim),
+            };
             for (claim, fate) in fates(view) {
                 let draft = drafts.remove(claim).unwrap_or_default();
                 let fate = match fate {
                     Fate::Ended(_) => Fate::Ended(draft.ending.unwrap_or(Ended::Lost)),
                     Fate::Done | Fate::Running | Fate::Failed => fate,
                 };
-                attempts.push(self.attempt(claim, fate, draft, backups.contains(&claim.attempt), counting == Some(claim)));
+                attempts.push(self.attempt(claim, fate, draft, backups.contains(&claim.attempt), counts(claim)));
             }
         }
         attempts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -311,9 +317,9 @@ fn fates(view: &TaskView) -> impl Iterator<Item = (&ClaimName, Fate)> {
     running.chain(done).chain(failed).chain(expired.map(|claim| (claim, Fate::Ended(Ended::Lost))))
 }
 
-/// The attempt whose result is its task's: the one that was published, else the first.
-fn counting<'a>(task: TaskId, view: &'a TaskView, published: &HashSet<&str>) -> Option<&'a ClaimName> {
-    let is_published = |claim: &&ClaimName| task.phase == Phase::Reduce && published.contains(claim.to_string().as_str());
+/// The attempt whose result is its reduce task's: the one that was published, else the first.
+fn counting<'a>(view: &'a TaskView, published: &HashSet<&str>) -> Option<&'a ClaimName> {
+    let is_published = |claim: &&ClaimName| published.contains(claim.to_string().as_str());
     match view.done.len() {
         0 | 1 => view.done.first(),
         _ => view.done.iter().find(is_published).or(view.done.first()),

@@ -52,9 +52,9 @@ pub(super) fn read(disk: &dyn Disk, snapshot: &Snapshot, gathered: &mut Gathered
 /// All of a small job; of a large one what went wrong, the reduces, and the rest evenly.
 fn choose(snapshot: &Snapshot) -> (Vec<(&ClaimName, Fate)>, usize) {
     let (mut wrong, mut reduces, mut maps) = (Vec::new(), Vec::new(), Vec::new());
-    for (task, view) in snapshot.tasks() {
+    for (block, view) in snapshot.blocks() {
         for (claim, fate) in fates(view) {
-            match (fate, task.phase) {
+            match (fate, block.first().phase) {
                 (Fate::Running, _) => {}
                 (Fate::Failed | Fate::Ended(_), _) => wrong.push((claim, fate)),
                 (Fate::Done, Phase::Reduce) => reduces.push((claim, fate)),

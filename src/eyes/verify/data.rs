@@ -6,7 +6,7 @@ use super::Inspection;
 use crate::data::Counters;
 use crate::each::segment::Reader;
 use crate::eyes::{is_segment_name, is_shuffle_name, output_number};
-use crate::ids::{ClaimName, TaskId};
+use crate::ids::{Block, ClaimName, TaskId};
 use crate::job::end::OutputSum;
 use crate::job::layout::{self, OUTPUT, PHASE_CLEANED, PHASE_END, SHUFFLE, State};
 use crate::job::snapshot::TaskView;
@@ -56,8 +56,8 @@ impl Inspection<'_> {
     pub(super) fn check_outputs(&mut self) -> io::Result<()> {
         match self.finished().map(|end| end.outputs.clone()) {
             Some(outputs) => {
-                if outputs.len() != self.makers().len() {
-                    let what = format!("names {} outputs, and the job has {}", outputs.len(), self.makers().len());
+                if outputs.len() != self.n_makers() as usize {
+                    let what = format!("names {} outputs, and the job has {}", outputs.len(), self.n_makers());
                     self.report.fault(PHASE_END, what);
                 }
                 for (partition, output) in (0..).zip(&outputs) {
@@ -71,9 +71,13 @@ impl Inspection<'_> {
     }
 
     /// The tasks of the last phase, which make the outputs; of commands, none does.
-    fn makers(&self) -> &[TaskView] {
+    fn n_makers(&self) -> u32 {
         let ask = &self.spec.ask;
-        if ask.is_map_only() && !ask.is_of_commands() { &self.snapshot.maps } else { &self.snapshot.reduces }
+        if ask.is_map_only() && !ask.is_of_commands() { self.snapshot.n_maps() } else { ask.reduces }
+    }
+
+    fn view_of_maker(&self, partition: u32) -> Option<&TaskView> {
+        self.snapshot.view(Block::one(self.maker(partition))).filter(|_| partition < self.n_makers())
     }
 
     fn maker(&self, partition: u32) -> TaskId {
@@ -85,7 +89,7 @@ impl Inspection<'_> {
         let Some(claim) = claim.filter(|_| output.file == layout::output_name(partition)) else {
             return self.report.fault(PHASE_END, format!("names {} of {} as output {partition}", output.file, output.attempt));
         };
-        let done = self.makers().get(partition as usize).is_some_and(|view| view.done.contains(&claim));
+        let done = self.view_of_maker(partition).is_some_and(|view| view.done.contains(&claim));
         match self.made.get(&claim).and_then(|made| made.files.first()) {
             Some(file) if (file.len, file.crc32) == (output.len, output.crc32) => {}
             Some(_) => self.report.fault(layout::held(State::Done, &claim), "says another length or checksum than phase/end does"),
@@ -106,7 +110,7 @@ impl Inspection<'_> {
 
     /// Before a good end, the first good attempt of every reduce task will count.
     fn check_attempts(&mut self) {
-        let views = self.makers().iter();
+        let views = (0..self.n_makers()).filter_map(|partition| self.view_of_maker(partition));
         let first: Vec<_> = views.filter_map(|view| view.done.iter().find(|claim| self.made.contains_key(claim)).cloned()).collect();
         for claim in first {
             if let Some(file) = self.made.get(&claim).and_then(|made| made.files.first().cloned()) {
@@ -142,7 +146,7 @@ impl Inspection<'_> {
         }
         // Published just before an end that is not decided yet, or was a bad one.
         let inode = self.inode(path);
-        let done = self.makers().get(partition as usize).map_or(&[][..], |view| &view.done);
+        let done = self.view_of_maker(partition).map_or(&[][..], |view| &view.done);
         let ours = done.iter().any(|claim| self.inode(&layout::attempt_output(&self.spec.ask.output, claim)) == inode);
         if !ours && !self.is_ended_meanwhile() {
             self.report.fault(path, "bears an output's name, and no attempt in done/ made it");

@@ -46,7 +46,7 @@ impl Inspection<'_> {
             let dirs: Vec<&str> = states.iter().map(|state| state.dir()).collect();
             self.report.fault(layout::held(states[0], &claim), format!("lies in {} at once; files only move", dirs.join(" and ")));
         }
-        let numbers: Vec<_> = self.snapshot.tasks().flat_map(|(_, view)| view.done.windows(2)).map(<[_]>::to_vec).collect();
+        let numbers: Vec<_> = self.snapshot.blocks().flat_map(|(_, view)| view.done.windows(2)).map(<[_]>::to_vec).collect();
         for pair in numbers.iter().filter(|pair| pair[0].attempt == pair[1].attempt) {
             let what = format!("two coordinators issued this number twice, see {}; harmless, one of them counts", pair[0]);
             self.report.note(layout::held(State::Done, &pair[1]), what);
@@ -56,7 +56,7 @@ impl Inspection<'_> {
 
     /// Nothing waits or is held after the end; before it, descriptors that are empty are noted.
     pub(super) fn check_leftovers(&mut self) {
-        let pending = self.snapshot.tasks().flat_map(|(task, view)| view.pending.iter().map(move |n| layout::pending(task.attempt(*n))));
+        let pending = self.snapshot.blocks().flat_map(|(block, view)| view.pending.iter().map(move |n| layout::pending(block.attempt(*n))));
         if !self.snapshot.phases.end {
             let empty = |path: &String| self.disk.look(path).is_ok_and(|look| look.len == 0);
             for path in pending.filter(empty).collect::<Vec<_>>() {
@@ -64,7 +64,7 @@ impl Inspection<'_> {
             }
             return;
         }
-        let claimed = self.snapshot.tasks().flat_map(|(_, view)| &view.claimed).map(|claim| layout::held(State::Claimed, claim));
+        let claimed = self.snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).map(|claim| layout::held(State::Claimed, claim));
         let left: Vec<String> = pending.chain(claimed).collect();
         if left.is_empty() {
             return;
@@ -79,10 +79,10 @@ impl Inspection<'_> {
 }
 
 fn is_beyond(file: &TaskFile, shape: Shape) -> bool {
-    let task = file.attempt().task;
-    match task.phase {
-        Phase::Map => task.number >= shape.maps,
-        Phase::Reduce => task.number >= shape.reduces,
+    let block = file.attempt().block();
+    match block.first().phase {
+        Phase::Map => block.tasks().end > shape.maps,
+        Phase::Reduce => block.tasks().end > shape.reduces,
     }
 }
 
@@ -95,7 +95,7 @@ fn may_lie_in(file: &TaskFile, dir: &str) -> bool {
 
 fn in_two_places(snapshot: &Snapshot) -> BTreeSet<(ClaimName, Vec<State>)> {
     let mut places: BTreeMap<&ClaimName, Vec<State>> = BTreeMap::new();
-    for (_, view) in snapshot.tasks() {
+    for (_, view) in snapshot.blocks() {
         let expired = view.expired.iter().filter_map(|file| match file {
             TaskFile::Held(claim) => Some(claim),
             TaskFile::Free(_) => None,

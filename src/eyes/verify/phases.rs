@@ -1,12 +1,13 @@
 //! The phase files: that they parse, are of this job, and agree with the task folders.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::{Inspection, Report};
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::error::{Error, Result};
-use crate::ids::{ClaimName, TaskFile, TaskId};
+use crate::ids::{Block, ClaimName, TaskFile, TaskId, cover};
 use crate::job::end::{self, END_BYTES_MAX, End};
 use crate::job::layout::{self, PHASE, PHASE_END, PHASE_FAILED, PHASE_FINISHED, PHASE_MAP, PHASE_REDUCE, State};
 use crate::job::plan::{Counted, Head, Plan};
@@ -98,8 +99,7 @@ impl Inspection<'_> {
     /// `phase/reduce`, and which map attempts count.
     pub(super) fn check_reduce_plan(&mut self) -> Result<()> {
         if !self.snapshot.phases.reduce {
-            let first_good = |view: &crate::job::snapshot::TaskView| view.done.iter().find(|claim| self.made.contains_key(claim)).cloned();
-            self.counting = self.snapshot.maps.iter().filter_map(first_good).collect();
+            self.counting = self.good_within(0..self.snapshot.n_maps());
             return Ok(());
         }
         let mut lines = Vec::new();
@@ -111,23 +111,38 @@ impl Inspection<'_> {
         if let Err(error) = read {
             return damaged(error, PHASE_REDUCE, &mut self.report);
         }
-        if lines.len() != self.snapshot.maps.len() {
-            let what = format!("names {} map tasks, and the job has {}", lines.len(), self.snapshot.maps.len());
-            self.report.fault(PHASE_REDUCE, what);
+        // Each line begins where the one before ends: so every task is counted, and once.
+        let (mut next, maps) = (0, self.snapshot.n_maps());
+        for counted in lines {
+            let named = counted.attempt.parse::<ClaimName>().ok();
+            let block = named.as_ref().map_or(Block::one(TaskId::map(next)), |claim| claim.attempt.block());
+            let begins = next;
+            next = next.saturating_add(block.n_tasks());
+            if next > maps {
+                break;
+            }
+            self.check_counted(begins, named, &counted);
         }
-        for (task, counted) in (0..).zip(lines).take(self.snapshot.maps.len()) {
-            self.check_counted(task, &counted);
+        if next != maps {
+            self.report.fault(PHASE_REDUCE, format!("names {next} map tasks, and the job has {maps}"));
         }
         Ok(())
     }
 
-    fn check_counted(&mut self, task: u32, counted: &Counted) {
-        let name = counted.attempt.parse::<ClaimName>().ok().filter(|claim| claim.attempt.task == TaskId::map(task));
+    /// Of the good results in `done/` those that count for these tasks.
+    fn good_within(&self, tasks: Range<u32>) -> Vec<ClaimName> {
+        let good = self.snapshot.done_maps(tasks.clone()).filter(|claim| self.made.contains_key(*claim));
+        cover(tasks, good).counted.into_iter().cloned().collect()
+    }
+
+    fn check_counted(&mut self, task: u32, named: Option<ClaimName>, counted: &Counted) {
+        let name = named.filter(|claim| claim.attempt.task == TaskId::map(task));
         let Some(claim) = name.filter(|_| counted.task == task) else {
             let what = format!("names {} for {} in the line of {}", counted.attempt, TaskId::map(counted.task), TaskId::map(task));
             return self.report.fault(PHASE_REDUCE, what);
         };
-        let view = &self.snapshot.maps[task as usize];
+        let block = claim.attempt.block();
+        let view = self.snapshot.view(block).cloned().unwrap_or_default();
         if view.done.contains(&claim) {
             if self.made.get(&claim).is_some_and(|made| made.files != counted.files) {
                 self.report.fault(layout::held(State::Done, &claim), "says other files than phase/reduce does");
@@ -135,15 +150,16 @@ impl Inspection<'_> {
             self.counting.push(claim);
             return;
         }
-        // Retracted since: the first good one of its task counts instead, once it is made.
-        let replacement = view.done.iter().find(|other| self.made.contains_key(other)).cloned();
+        // Retracted since: what is good within its block counts instead, once all of it is made.
+        let replacements = self.good_within(block.tasks());
+        let n_replaced: u32 = replacements.iter().map(|claim| claim.attempt.block().n_tasks()).sum();
         let retracted = view.expired.contains(&TaskFile::Held(claim.clone()));
         if !retracted && !self.is_there(&layout::held(State::Done, &claim)).unwrap_or(true) {
             self.report.fault(PHASE_REDUCE, format!("counts {claim}, which lies neither in done/ nor in expired/"));
-        } else if replacement.is_none() && self.finished().is_some() {
+        } else if n_replaced < block.n_tasks() && self.finished().is_some() {
             self.report.fault(PHASE_REDUCE, format!("counts {claim}, which was retracted, and nothing has replaced it"));
         }
         self.replaced.insert(task);
-        self.counting.extend(replacement);
+        self.counting.extend(replacements);
     }
 }

@@ -9,7 +9,7 @@ use crate::job::record::{self, Event, RECORD_BYTES_MAX};
 impl Inspection<'_> {
     /// Reads every file in `done/`, `failed/` and `expired/`.
     pub(super) fn check_records(&mut self) {
-        let views: Vec<_> = self.snapshot.tasks().map(|(_, view)| view.clone()).collect();
+        let views: Vec<_> = self.snapshot.blocks().map(|(_, view)| view.clone()).collect();
         for view in views {
             let hollow: Vec<ClaimName> = view.done.iter().filter(|claim| !self.read_result(claim)).cloned().collect();
             for claim in &hollow {
