@@ -99,7 +99,7 @@ pub fn create_map_of(
     ranges: Option<RangeTable>,
 ) -> Result<Created> {
     let maps = u32::try_from(count).ok().filter(|maps| *maps <= MAPS_MAX);
-    let too_many = || Error::new(ErrorKind::Input, format!("cannot plan more than {MAPS_MAX} map tasks;")).advise("raise --split-size");
+    let too_many = || Error::new(ErrorKind::Input, format!("cannot plan more than {MAPS_MAX} map tasks")).advise("raise --split-size");
     let maps = maps.ok_or_else(too_many)?;
     let lines = splits.zip(0..).map(|(split, task)| serde_json::to_vec(&MapLine { task, split }));
     let asked = asked(disk, root)?;

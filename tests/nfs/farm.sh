@@ -179,15 +179,3 @@ right() { # NODES...
     on "$node" $FLOCKWORK verify job || fail "$node finds faults"
   done
 }
-
-# --- What it costs the server, counted by the mounts themselves.
-calls() { # NODE: the calls of its mount so far, by kind
-  on "$1" awk -v share=$SHARE '/^device/ { ours = $5 == share; counting = 0 } /per-op/ { counting = ours } counting && NF > 5 { print $1, $2 }' /proc/self/mountstats
-}
-# between BEFORE AFTER DIVISOR: a line of the differences; in total is the sum without READ, WRITE and COMMIT, which move data.
-between() {
-  awk -v by="$3" '{ kind = $1; sub(":", "", kind) } NR == FNR { was[kind] = $2; next } $2 > was[kind] {
-    n = ($2 - was[kind]) / by; line = line sprintf(" %s %.2f", kind, n)
-    if (kind != "READ" && kind != "WRITE" && kind != "COMMIT") sum += n
-  } END { printf "%.2f =%s\n", sum, line }' <(echo "$1") <(echo "$2")
-}

@@ -5,7 +5,7 @@ mkdir -p $SERVER/in
 seq "$ARGUMENT" > $SERVER/in/lines
 boss_was=$(calls node1) worker_was=$(calls node2)
 began=$EPOCHREALTIME
-on node1 $FLOCKWORK submit noop in --split-lines 1 -r 1 --job job
+on node1 $FLOCKWORK submit noop in --split-lines 1 --bundle 1 -r 1 --job job
 start boss node1 $FLOCKWORK coordinator job
 start worker node2 $FLOCKWORK worker job --slots 2
 ends boss 0
