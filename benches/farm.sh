@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Farms of very small tasks beside other programs, in turn, in one run: the table of docs/benchmarks.md.
 #   benches/farm.sh [ROUNDS] [TASKS]     3 rounds of 10000 tasks unless said; peers that are slow do a fifth of them
-# Two groups: tasks that do nothing (a file each, no process), and a process for each task (`true`). Every program has two workers and must have done all its tasks, or the run fails.
+# Two groups: tasks that do nothing (no process), and a process for each task (`true`). Every program has two workers and must have done all its tasks, or the run fails.
 # The peers are installed here: femtoqueue, fs-task-queue, jug, task-queue and HyperQueue from PyPI into a venv, GNU parallel by apt where that is allowed. What is missing is named, left out of
 # the table, and makes the exit status 1.
 #   W      scratch folder, in memory or on a disk with a journal (default /dev/shm/bench-farm)
