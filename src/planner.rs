@@ -202,10 +202,8 @@ pub fn holds(root: &Path) -> Result<Holds> {
 
 fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
     let mut asked = asked.clone();
-    if asked.bundle == Bundle::Auto {
-        // Whoever says nothing goes on with what is there.
-        asked.bundle = there.ask.bundle;
-    }
+    // Whoever says nothing goes on with what is there.
+    asked.bundle = if asked.bundle == Bundle::Auto { there.ask.bundle } else { bundle(&asked, usize::MAX) };
     if asked.output != OUTPUT {
         asked.output = input::stored_path(&absolute(Path::new(&asked.output))?, root)?;
     }

@@ -276,8 +276,10 @@ fn scenario_22_a_job_json_or_a_plan_edited_after_the_planning_is_refused_by_name
         let whole = String::from_utf8(farm.read(name)).expect("UTF-8");
         assert!(whole.contains(from), "{whole}");
         farm.write(name, whole.replacen(from, to, 1));
-        for args in [&["coordinator", "job"][..], &["worker", "job", "--slots", "1"], &["status", "job"]] {
-            farm.run(args).fails_saying(1, &[name, part]);
+        for args in [&["coordinator", "job"][..], &["worker", "job", "--slots", "3"], &["status", "job"]] {
+            let refused = farm.run(args);
+            refused.fails_saying(1, &[name, part]);
+            assert_eq!(refused.stderr().matches(part).count(), 1, "it is said once, and not by each slot: {}", refused.stderr());
         }
         farm.write(name, whole);
     }

@@ -27,6 +27,30 @@ fn lines(n: usize) -> String {
 }
 
 #[test]
+fn whoever_resumes_a_job_goes_on_with_its_bundles_or_is_told_of_them() {
+    let farm = Farm::new();
+    farm.write("in", lines(300));
+    let asked =
+        |more: &[&str]| farm.run(&[&["run", "wc", "in", "--job", "job", "--split-lines", "1", "--slots", "1", "--quiet"], more].concat());
+    asked(&["--bundle", "64"]).ends_with(0);
+    asked(&[]).ends_with(0);
+    asked(&["--bundle", "64"]).ends_with(0);
+    asked(&["--bundle", "1"]).fails_saying(1, &["another job lies in", r#"`bundle` is {"at_most":64} there, not {"at_most":1}"#]);
+    farm.ok(&["run", "wc", "in", "--job", "alone", "--slots", "1", "--quiet"]);
+    let other = farm.run(&["run", "wc", "in", "--job", "alone", "--slots", "1", "--quiet", "--bundle", "64"]);
+    other.fails_saying(1, &["another job lies in", "`bundle`"]);
+}
+
+#[test]
+fn what_makes_an_output_each_shares_no_file_and_the_option_is_refused() {
+    let farm = Farm::new();
+    farm.write("in", lines(8));
+    let args = ["stream", "--mapper", "cat", "--no-reduce", "--bundle", "4", "--job", "job", "in"];
+    farm.run(&args).fails_saying(2, &["--no-reduce", "--bundle"]);
+    assert!(!farm.has("job"));
+}
+
+#[test]
 fn a_large_job_shares_files_by_itself_and_counts_every_task_once() {
     let farm = Farm::new();
     farm.write("in", lines(3000));

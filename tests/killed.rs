@@ -1,5 +1,7 @@
 //! Slots and coordinators killed, stopped and doubled: the job ends all the same, with the same bytes.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -311,6 +313,23 @@ fn slots_die_with_their_worker_and_their_claims_go_to_others() {
     farm.open_gate();
     all_end_well(&[leader, worker(&farm)]);
     assert_eq!((farm.outputs("job"), farm.calls()), (b"word 1\n".to_vec(), 2), "it was called twice");
+}
+
+#[test]
+fn a_run_whose_slot_cannot_be_started_again_says_so_while_it_waits_for_others() {
+    let farm = Farm::new();
+    farm.write("in", "word\n");
+    farm.shut();
+    let own = farm.path("own");
+    std::fs::copy(dawdle(), &own).expect("a program that may change");
+    let run = farm.start_as(&own, &["run", "dawdle", "in", "--job", "job", "-r", "1", "--slots", "1", "-o", "ms=0", "-o", "gate=gate"]);
+    let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
+    std::fs::set_permissions(&own, Permissions::from_mode(0o644)).expect("nobody can start it any more");
+    assert!(farm.signal_slot(&claim, Signal::KILL));
+    farm.wait_for("it says why nobody works", || run.stderr().contains("cannot start a worker with").then_some(()));
+    assert_eq!((run.look(), run.stderr().matches("cannot start").count()), (None, 1), "others may work on it: {}", run.stderr());
+    farm.open_gate();
+    all_end_well(&[run, worker(&farm)]);
 }
 
 #[test]

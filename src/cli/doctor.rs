@@ -38,7 +38,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let (of_signals, interrupts) = (Arc::clone(&made), Arc::clone(&interrupted));
     on_signals(move |_| {
         interrupts.store(true, Relaxed);
-        if let Some(path) = of_signals.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        // Held until the process ends: no folder is made any more that nobody removes.
+        let made = of_signals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = made.as_ref() {
             folder::remove(path);
         }
         std::process::exit(i32::from(super::INTERRUPTED));
@@ -49,8 +51,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         say("answered; the other machine prints the findings");
         return Ok(ExitCode::SUCCESS);
     }
-    let note = |path: &std::path::Path| *made.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.to_owned());
-    let examined = doctor::examine(&args.dir, &Manner { wait: args.wait.unwrap_or_default(), made: &note, say: &say });
+    let create = |path: &std::path::Path| {
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        std::fs::create_dir(path)?;
+        *made = Some(path.to_owned());
+        Ok(())
+    };
+    let examined = doctor::examine(&args.dir, &Manner { wait: args.wait.unwrap_or_default(), create: &create, say: &say });
     while interrupted.load(Relaxed) {
         // The folder is being removed, so whatever failed failed by that; the one who removes it ends the process.
         std::thread::park();

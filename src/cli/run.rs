@@ -21,7 +21,7 @@ use crate::job::trust::Trust;
 use crate::planner::Planned;
 use crate::units::{for_shell, json_for_terminal};
 use crate::worker::slot::Voice;
-use crate::worker::supervisor::{Outcome, Supervisor};
+use crate::worker::supervisor::{Leash, Outcome, Supervisor};
 
 #[derive(clap::Args)]
 #[command(after_help = "The same command with the same --job goes on where it stopped. Others may join with `flockwork worker JOB`.\n\
@@ -90,6 +90,9 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
     let mut notice = Notice::of(root, &planned.spec);
     let mut coordinator = super::coordinator::make(root, planned);
     let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| {
+        if let Some(trouble) = leash.as_ref().and_then(Leash::trouble) {
+            progress.trouble(&trouble);
+        }
         notice.tell(&news);
         tell(&progress, root, &news);
     });

@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "CMD", value_parser = parse_command, required_unless_present = "no_reduce")]
     reducer: Option<String>,
     /// No reducer: what the mappers write are the outputs, one file per map task
-    #[arg(long, conflicts_with_all = ["reducer", "combiner", "reduces", "shuffle"])]
+    #[arg(long, conflicts_with_all = ["reducer", "combiner", "reduces", "shuffle", "bundle"])]
     no_reduce: bool,
     /// Files, folders (walked) or quoted patterns
     #[arg(required = true)]

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::farm::crew::{self, Crew, Left};
 use crate::farm::survey::Survey;
 use crate::farm::{self, Place};
+use crate::job::plan::Plan;
 use crate::job::spec::{self, Spec};
 use crate::job::trust::Trust;
 use crate::worker::slot::Voice;
@@ -72,7 +73,9 @@ fn voice(args: &Args) -> Voice {
 fn work_on_job(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) -> Result<ExitCode> {
     // Refused here, once, rather than by each slot.
     trust.check(&args.job)?;
-    let ask = spec::load(&RealDisk::at(&args.job), &args.job)?.ask;
+    let disk = RealDisk::at(&args.job);
+    let ask = spec::load(&disk, &args.job)?.ask;
+    let _ = Plan::map(&disk, &args.job)?;
     trust.check_output(&args.job, &ask.output)?;
     if !is_each(&ask) {
         engine::make(apps, &ask.app, &Options(ask.options))?;

@@ -36,13 +36,13 @@ impl Decision {
     }
 }
 
-/// The blocks of several tasks that the reduce plan names; `None` if there is no plan.
+/// The blocks of several tasks that the reduce plan names, of those that lie within the job; `None` if there is no plan.
 pub(super) fn planned_blocks(disk: &dyn Disk, root: &Path) -> Result<Option<BTreeSet<Block>>> {
     let Some(plan) = crate::job::plan::Plan::reduce(disk, root)? else { return Ok(None) };
-    let mut blocks = BTreeSet::new();
+    let (mut blocks, maps) = (BTreeSet::new(), plan.head().maps);
     plan.for_each_counted(|counted| {
         let claim = counted.attempt.parse::<ClaimName>().ok();
-        blocks.extend(claim.map(|claim| claim.attempt.block()).filter(|block| block.order() > 0));
+        blocks.extend(claim.map(|claim| claim.attempt.block()).filter(|block| block.order() > 0 && block.tasks().end <= maps));
     })?;
     Ok(Some(blocks))
 }

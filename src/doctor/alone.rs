@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_local_disk_is_found_good() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let folder = Folder::make(dir.path(), &|_| {}).expect("made");
+        let folder = Folder::make(dir.path(), &|path| std::fs::create_dir(path)).expect("made");
         let alone = examine(&folder).expect("examined");
         assert!(alone.rename.is_fair(), "{:?}", alone.rename);
         assert!(alone.link.is_fair() && alone.exclusive.is_fair(), "{alone:?}");

@@ -32,12 +32,11 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes one in `dir`. `made` is told its path as soon as there is something to clean up.
-    pub fn make(dir: &Path, made: &dyn Fn(&Path)) -> Result<Folder> {
+    /// Makes one in `dir`, as `create` does: from then on there is something to clean up, and whoever may have to do that knows of it.
+    pub fn make(dir: &Path, create: &dyn Fn(&Path) -> std::io::Result<()>) -> Result<Folder> {
         let path = dir.join(format!("{PREFIX}{}", here::new_name()));
         let fail = |error| Error::io("cannot make a folder in", dir, error);
-        std::fs::create_dir(&path).map_err(fail)?;
-        made(&path);
+        create(&path).map_err(fail)?;
         let folder = Folder { disk: RealDisk::at(&path), path, over: Arc::default() };
         let disk = &folder.disk;
         for dir in DIRS {
@@ -111,7 +110,7 @@ mod tests {
     #[test]
     fn it_is_listed_alive_while_it_is_held_and_gone_afterwards() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let folder = Folder::make(dir.path(), &|_| {}).expect("made");
+        let folder = Folder::make(dir.path(), &|path| std::fs::create_dir(path)).expect("made");
         let names = listed(dir.path()).expect("listed");
         assert_eq!(names.len(), 1, "{names:?}");
         let first = stamp(dir.path(), &names[0]).expect("a stamp");

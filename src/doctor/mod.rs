@@ -39,8 +39,8 @@ const PEER_COMES: Duration = Duration::from_secs(2);
 pub struct Manner<'a> {
     /// How long a second machine is waited for, once the first has done what it can alone.
     pub wait: Duration,
-    /// Told the path of the doctor's folder, as soon as it exists.
-    pub made: &'a dyn Fn(&Path),
+    /// Makes the doctor's folder, and notes that it is there.
+    pub create: &'a dyn Fn(&Path) -> std::io::Result<()>,
     /// Told what is being done, for people.
     pub say: &'a dyn Fn(&str),
 }
@@ -50,7 +50,7 @@ pub fn examine(dir: &Path, manner: &Manner<'_>) -> Result<Report> {
     let begun = Instant::now();
     check(dir)?;
     let before = stamps(dir)?;
-    let folder = Folder::make(dir, manner.made)?;
+    let folder = Folder::make(dir, manner.create)?;
     let made = Instant::now();
     let disk = folder.disk();
     let mount = mount::of(dir);
@@ -136,7 +136,8 @@ mod tests {
                 move || answer(dir, Duration::from_secs(8), &|_| _ = waits.send(()))
             });
             waiting.recv().expect("it waits");
-            let report = examine(dir.path(), &Manner { wait: Duration::ZERO, made: &|_| {}, say: &|_| {} }).expect("examined");
+            let report = examine(dir.path(), &Manner { wait: Duration::ZERO, create: &|path| std::fs::create_dir(path), say: &|_| {} })
+                .expect("examined");
             peer.join().expect("no panic").is_ok().then_some(report)
         });
         let report: Option<serde_json::Value> = report.map(|report| serde_json::from_str(&report.json()).expect("JSON"));

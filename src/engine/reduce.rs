@@ -71,7 +71,7 @@ fn reduce_merged<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Stop> {
 
 fn reduce_groups<A: App>(app: &A, work: &ReduceWork<'_>) -> Result<Made, Failure> {
     let mut groups = gather(work)?;
-    let mut draw = Draw::of(work.inputs.iter().map(|input| input.file.len).sum());
+    let mut draw = Draw::of(work.inputs.iter().map(|input| input.file.len).fold(0, u64::saturating_add));
     let file = OutputFile::create(&work.output)?;
     let mut sink = file.sink();
     let mut out = Output::new(&mut sink, work.context);

@@ -202,7 +202,7 @@ impl Digest {
     pub fn of(job: &str, spec: &Spec, history: &History, slots: usize) -> Digest {
         let start = history.start();
         let wall_ms = u64::try_from(history.now - start).unwrap_or_default();
-        let busy_ms = history.attempts.iter().filter_map(|attempt| attempt.took(history.now)).sum();
+        let busy_ms = history.attempts.iter().filter_map(|attempt| attempt.took(history.now)).fold(0, u64::saturating_add);
         let phases: Vec<PhaseSum> = [Phase::Map, Phase::Reduce].into_iter().filter_map(|phase| phase_sum(history, phase, start)).collect();
         let partitions = partitions(history);
         let (troubles, trouble_count) = troubles(history, start);
@@ -279,7 +279,7 @@ fn phase_sum(history: &History, phase: Phase, start: i64) -> Option<PhaseSum> {
         backups: of.iter().filter(|attempt| attempt.backup).count(),
         from_ms: of.iter().filter_map(|attempt| attempt.begun).min().map(|at| at - start),
         to_ms: ends.max().map(|at| at - start),
-        busy_ms: of.iter().filter_map(|attempt| attempt.took(history.now)).sum(),
+        busy_ms: of.iter().filter_map(|attempt| attempt.took(history.now)).fold(0, u64::saturating_add),
         median_ms: quantile(&took, 0.5),
         p90_ms: quantile(&took, 0.9),
         max_ms: took.last().copied(),
@@ -371,7 +371,7 @@ fn workers(history: &History, start: i64) -> Vec<WorkerSum> {
             from_ms: of.iter().filter_map(|attempt| attempt.begun).min().map(|at| at - start),
             to_ms: of.iter().filter_map(|attempt| attempt.ended).max().map(|at| at - start),
             counts,
-            busy_ms: of.iter().filter_map(|attempt| attempt.took(history.now)).sum(),
+            busy_ms: of.iter().filter_map(|attempt| attempt.took(history.now)).fold(0, u64::saturating_add),
             present: history.end.is_none() && history.registered.contains(name),
         }
     });

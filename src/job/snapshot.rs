@@ -222,7 +222,10 @@ impl Snapshot {
         let number = block.first().number as usize;
         match (block.first().phase, block.order()) {
             (Phase::Map, 0) => self.maps.get_mut(number),
-            (Phase::Map, _) if block.tasks().end as usize <= self.maps.len() => Some(self.bundles.entry(block).or_default()),
+            // Where a map task is all there is to it, none shares a file with others.
+            (Phase::Map, _) if !self.reduces.is_empty() && block.tasks().end as usize <= self.maps.len() => {
+                Some(self.bundles.entry(block).or_default())
+            }
             (Phase::Map, _) => None,
             (Phase::Reduce, _) => self.reduces.get_mut(number),
         }

@@ -202,7 +202,11 @@ impl Ask {
     /// What `other` asks differently, in words.
     pub fn differences(&self, other: &Ask) -> Vec<String> {
         let texts = |ask: &Ask| match serde_json::to_value(ask) {
-            Ok(serde_json::Value::Object(fields)) => fields,
+            Ok(serde_json::Value::Object(mut fields)) => {
+                // Not written down where it is one, and compared all the same.
+                fields.insert("bundle".to_owned(), serde_json::to_value(ask.bundle).unwrap_or_default());
+                fields
+            }
             Ok(_) | Err(_) => serde_json::Map::new(),
         };
         let (here, there) = (texts(self), texts(other));
@@ -325,5 +329,13 @@ mod tests {
         let without = Ask { backup: false, ..with.clone() };
         assert_ne!(with, without);
         assert_eq!(with.differences(&without), ["`backup` is true there, not false"]);
+    }
+
+    #[test]
+    fn a_job_with_bundles_is_another_job_than_one_without() {
+        let without = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job").ask;
+        let with = Ask { bundle: Bundle::AtMost(64), ..without.clone() };
+        assert_eq!(with.differences(&without), [r#"`bundle` is {"at_most":64} there, not {"at_most":1}"#]);
+        assert_eq!(without.differences(&with), [r#"`bundle` is {"at_most":1} there, not {"at_most":64}"#]);
     }
 }

@@ -109,11 +109,15 @@ mod tests {
 
     /// What a job of sixteen map tasks with these files looks like.
     fn seen(files: &[&str]) -> Snapshot {
+        seen_in(Shape { maps: 16, reduces: 1 }, files)
+    }
+
+    fn seen_in(shape: Shape, files: &[&str]) -> Snapshot {
         let dir = tempfile::tempdir().expect("a directory");
         let disk = RealDisk::at(dir.path());
         DIRS.iter().for_each(|folder| disk.make_dir(folder).expect("a folder"));
         files.iter().for_each(|file| std::fs::write(dir.path().join(file), "").expect("written"));
-        Snapshot::take(&disk, Shape { maps: 16, reduces: 1 }, Belief::Sure).expect("a look")
+        Snapshot::take(&disk, shape, Belief::Sure).expect("a look")
     }
 
     /// Writes down what it is told.
@@ -183,5 +187,12 @@ mod tests {
         let snapshot = seen(&["done/map-00016+1.a1@n.1.x", "done/map-00000+31.a1@n.1.x", "done/map-00000+15.a1@n.1.x"]);
         assert_eq!(snapshot.foreign, ["done/map-00000+31.a1@n.1.x", "done/map-00016+1.a1@n.1.x"]);
         assert_eq!(snapshot.bundles.len(), 1);
+    }
+
+    #[test]
+    fn a_block_in_a_job_without_reduces_is_foreign() {
+        let snapshot = seen_in(Shape { maps: 16, reduces: 0 }, &["failed/map-00000+3.a4294967295@n.1.x", "done/map-00004.a1@n.1.x"]);
+        assert_eq!(snapshot.foreign, ["failed/map-00000+3.a4294967295@n.1.x"]);
+        assert_eq!(snapshot.map_blocks(0..16).count(), 1);
     }
 }

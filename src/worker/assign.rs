@@ -43,7 +43,7 @@ pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Ve
         let is_empty = counted.files.is_empty();
         let file = file_of(counted.files, partition).filter(|file| record::is_file_of(&counted.attempt, &file.name));
         if is_empty || file.is_some() {
-            found += block.n_tasks();
+            found = found.saturating_add(block.n_tasks());
         }
         inputs.extend(file.map(|file| (counted.attempt, file)));
     })?;

@@ -282,6 +282,7 @@ impl Worker {
 
     fn has(&self, block: Block) -> bool {
         match block.first().phase {
+            Phase::Map if block.order() > 0 && self.spec.ask.is_map_only() => false,
             Phase::Map => self.maps.is_none_or(|maps| block.tasks().end <= maps),
             Phase::Reduce => block.tasks().end <= self.spec.ask.reduces,
         }

@@ -52,6 +52,8 @@ struct Shared {
 struct State {
     leaving: bool,
     pids: Vec<u32>,
+    /// Why a slot could not be started, until it was told.
+    trouble: Option<String>,
 }
 
 /// Ends the slots from another thread.
@@ -101,6 +103,11 @@ impl Leash {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).pids.clone()
     }
 
+    /// Why a slot could not be started; told once, and long before all others have come to their end.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).trouble.take()
+    }
+
     fn signal(&self, signal: Signal) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.leaving = true;
@@ -140,7 +147,7 @@ impl Shared {
         if state.leaving {
             return Ok(None);
         }
-        let child = start_slot(&self.job, self.voice, &self.options)?;
+        let child = start_slot(&self.job, self.voice, &self.options).inspect_err(|error| state.trouble = Some(error.to_string()))?;
         state.pids.push(child.id());
         Ok(Some(child))
     }

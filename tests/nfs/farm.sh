@@ -55,13 +55,13 @@ text() { # FILES LINES
 # What the job must come to: by the same program without a directory, on the server's own disk.
 want() { (cd $SERVER && "$@" > $LAB/want) && [ -s $LAB/want ] || fail "no expected output"; }
 
-# A job of eight tasks or more that stay in mid-task for as long as their gate is shut, and what it must come to.
+# gated_job OPTIONS...: a job of eight tasks or more that stay in mid-task for as long as their gate is shut, and what it must come to.
 gated_job() {
   text 8 20
   want $GATED sequential gated-words in -r 6
   shut map
   shut reduce
-  on node1 $GATED submit gated-words in -r 6 --job job -o gate=$LAB/gates
+  on node1 $GATED submit gated-words in -r 6 --job job -o gate=$LAB/gates "$@"
 }
 shut() { : > "$LAB/gates/$1"; }
 open_gate() { rm "$LAB/gates/$1"; }

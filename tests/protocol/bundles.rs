@@ -286,6 +286,23 @@ fn what_is_lost_after_the_reduce_plan_is_made_anew_within_its_line() {
     assert_eq!(anew, ["map-00004+1.a2", "map-00006+1.a2"], "the halves of what was lost\n{}", bench::tree(&disk.state()));
 }
 
+#[test]
+fn a_reduce_plan_with_a_line_beyond_the_job_fails_it_and_is_not_worked_on_for_ever() {
+    for lines in [["map-00000+15.a1@w-1.1.x"].as_slice(), &["map-00000+3.a1@w-1.1.x", "map-00004+3.a1@w-1.1.x", "map-00008+3.a1@w-1.1.x"]] {
+        let disk = submitted();
+        let counted = lines.iter().map(|attempt| {
+            let claim: ClaimName = attempt.parse().expect("a claim");
+            let (made, _) = bench::map_made(&claim, SIZE.reduces);
+            flockwork::job::plan::Counted { task: claim.attempt.task.number, attempt: (*attempt).to_owned(), files: made.files }
+        });
+        let planner = disk.client("planner");
+        let _ = flockwork::job::plan::create_reduce(&planner, bench::root(), "bench", SIZE.maps, counted).expect("planned");
+        let end = until_its_end(&disk, &mut boss(&disk, 1), &mut slot(&disk), |_| {});
+        assert_eq!(end.outcome, Outcome::Failed, "{lines:?}");
+        assert!(end.error.is_some_and(|error| error.contains("the reduce plan")), "{lines:?}");
+    }
+}
+
 /// A worker that reads a larger block for one that was retracted.
 struct Greedy(Mini);
 

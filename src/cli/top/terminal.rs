@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind, KeyModifiers};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use super::draw::{self, Paint};
 use super::screen::{Act, Screen};
@@ -45,11 +47,29 @@ pub(super) fn show(args: &Args, first: Seen) -> Result<ExitCode> {
             std::process::exit(0);
         }
     })?;
+    leave_with_terminal();
     // Whatever panics, the terminal is given back first.
     let mut terminal = ratatui::try_init().map_err(failed)?;
     let drawn = Top::start(args, first).run(&mut terminal, &left);
     ratatui::restore();
     drawn.map(|()| ExitCode::SUCCESS)
+}
+
+/// Problem: where the terminal goes away and no SIGHUP tells of it (its window was another session's), whoever waits for a key reads its end again and again, and is
+/// never let go. Workaround: a thread that waits for nothing but that ends the process.
+fn leave_with_terminal() {
+    std::thread::spawn(|| {
+        let stdin = std::io::stdin();
+        let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
+        loop {
+            match poll(&mut terminal, None) {
+                Ok(_) if terminal[0].revents().contains(PollFlags::HUP) => std::process::exit(0),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+            std::thread::sleep(KEY_WAIT);
+        }
+    });
 }
 
 fn failed(error: std::io::Error) -> Error {

@@ -59,7 +59,7 @@ fn gathered(stream: &Stream, reducer: &Words, work: &ReduceWork<'_>) -> Result<M
     let (mut out, mut report) = (Written(&file), Report::new(Complaints::at(work.stderr)));
     let place = Place { context: work.context, piece: None };
     let mut child = Child::start(stream, (Role::Reducer, reducer), &place, work.control, &mut out, &mut report)?;
-    let bytes = work.inputs.iter().map(|input| input.file.len).sum();
+    let bytes = work.inputs.iter().map(|input| input.file.len).fold(0, u64::saturating_add);
     let (mut draw, mut takes_more) = (Draw::of(bytes), true);
     groups.for_each(work.control, |key, group| {
         draw.keys += u64::from(takes_more);

@@ -127,10 +127,14 @@ fn bytes_made(made: &Made) -> u64 {
     made.files.iter().fold(written, |sum, file| sum.saturating_add(file.len))
 }
 
-/// Marks the attempt that counts: the one that the end names, or else the first with a result.
+/// Marks the attempt that counts: the one that the end names, or else of those with a result that of the largest block, and among equals the first name.
 pub(super) fn mark_counting(attempts: &mut [Attempt], end: Option<&End>) {
     let named = |attempt: &Attempt| end.is_some_and(|end| end.outputs.iter().any(|output| output.attempt == attempt.name));
-    let at = attempts.iter().position(named).or_else(|| attempts.iter().position(|attempt| attempt.outcome == Some("result")));
+    let at = attempts.iter().position(named).or_else(|| {
+        let results = attempts.iter().enumerate().filter(|(_, attempt)| attempt.outcome == Some("result"));
+        // All of them hold one task: the name that is sorted first is of the largest block.
+        results.min_by_key(|(_, attempt)| attempt.name.parse::<ClaimName>().ok()).map(|(at, _)| at)
+    });
     if let Some(at) = at {
         attempts[at].counts = true;
     }
@@ -170,4 +174,22 @@ pub(super) fn count(disk: &dyn Disk, spec: &Spec, task: TaskId, view: &TaskView,
         }
     }
     tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_results_that_of_the_largest_block_counts() {
+        let counting = |names: &[&str]| {
+            let result = |name: &&str| Attempt { name: (*name).to_owned(), outcome: Some("result"), ..Attempt::default() };
+            let mut attempts: Vec<Attempt> = names.iter().map(result).collect();
+            mark_counting(&mut attempts, None);
+            attempts.into_iter().filter(|attempt| attempt.counts).map(|attempt| attempt.name).collect::<Vec<_>>()
+        };
+        assert_eq!(counting(&["map-00005.a1@n.1.x", "map-00004+1.a2@n.1.x", "map-00004+3.a3@n.1.x"]), ["map-00004+3.a3@n.1.x"]);
+        assert_eq!(counting(&["reduce-00005.a2@n.1.x", "reduce-00005.a1@n.1.x"]), ["reduce-00005.a1@n.1.x"]);
+        assert_eq!(counting(&[]), [""; 0]);
+    }
 }

@@ -88,6 +88,13 @@ fn no_attempt_and_no_time_at_all_make_a_page_too() {
 }
 
 #[test]
+fn a_record_may_say_that_its_attempt_took_for_ever() {
+    let mut history = history(3, 1, 1);
+    history.attempts.iter_mut().for_each(|attempt| attempt.elapsed_ms = Some(u64::MAX));
+    assert!(page(history).contains("map-00002"), "times are added up, and none of them is believed to be small");
+}
+
+#[test]
 fn a_slot_whose_process_died_keeps_its_lane() {
     let mut history = history(3, 1, 1);
     history.attempts[1].fate = Fate::Ended(Ended::Lost);

@@ -81,7 +81,7 @@ impl Inspection<'_> {
 fn is_beyond(file: &TaskFile, shape: Shape) -> bool {
     let block = file.attempt().block();
     match block.first().phase {
-        Phase::Map => block.tasks().end > shape.maps,
+        Phase::Map => block.tasks().end > shape.maps || block.order() > 0 && shape.reduces == 0,
         Phase::Reduce => block.tasks().end > shape.reduces,
     }
 }
