@@ -45,6 +45,15 @@ fn seconds(time: Duration) -> String {
     format!("{:.2}", time.as_secs_f64())
 }
 
+/// Two digits or three that say something.
+fn short(n: f64) -> String {
+    match n {
+        10.0.. => format!("{n:.1}"),
+        0.1.. => format!("{n:.2}"),
+        _ => format!("{n:.4}"),
+    }
+}
+
 fn of_all(calls: &[[u64; 2]]) -> impl Iterator<Item = u64> {
     calls.iter().map(|calls| calls[0] + calls[1])
 }
@@ -60,12 +69,12 @@ pub fn row(workers: usize, maps: u32, bundle: Bundle, task: Duration) -> Seen {
     let change = last_map.as_secs() as usize..=seen.first_reduce.unwrap_or_default().as_secs() as usize + 1;
     let at_change = of_all(&calls).enumerate().filter(|(second, _)| change.contains(second)).map(|(_, calls)| calls).max();
     println!(
-        "| {workers} | {maps} | {:.1} | {:.0} | {:.0} | {:.2} + {:.2} | {:.0} | {} | {} | {} | {} | {} | {} |",
+        "| {workers} | {maps} | {:.1} | {:.0} | {:.0} | {} + {} | {:.0} | {} | {} | {} | {} | {} | {} |",
         seen.whole.as_secs_f64(),
         per_second(f64::from(maps), last_map),
         per_second(seen.map_claims as f64, last_map),
-        by(0) / tasks,
-        by(1) / tasks,
+        short(by(0) / tasks),
+        short(by(1) / tasks),
         per_second(all, seen.whole),
         of_all(&calls).max().unwrap_or(0),
         seconds(seen.first_tasks.iter().max().copied().unwrap_or_default()),
