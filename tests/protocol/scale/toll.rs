@@ -18,6 +18,7 @@ use std::time::Duration;
 use flockwork::disk::sim::run::SimClientDirect;
 use flockwork::disk::{Disk, Entry, Flush, Hold, Lock, Look};
 
+use super::Role;
 use super::clockwork::Clockwork;
 
 /// One call and its reply, on the wire and in the client.
@@ -30,16 +31,16 @@ const NAMES_PER_READDIR: usize = 600;
 #[derive(Default)]
 pub struct Server {
     busy_until: Duration,
-    /// In each second.
-    pub calls: Vec<u64>,
+    /// In each second, those of the coordinator and those of the workers.
+    pub calls: Vec<[u64; 2]>,
 }
 
 impl Server {
     /// When `calls` calls, one after the other, of a client that begins now have been answered.
-    pub fn serve(&mut self, now: Duration, calls: u32) -> Duration {
+    pub fn serve(&mut self, now: Duration, calls: u32, of: Role) -> Duration {
         let second = usize::try_from(now.as_secs()).expect("a job is not that long");
-        self.calls.resize(self.calls.len().max(second + 1), 0);
-        self.calls[second] += u64::from(calls);
+        self.calls.resize(self.calls.len().max(second + 1), [0; 2]);
+        self.calls[second][of as usize] += u64::from(calls);
         self.busy_until = self.busy_until.max(now) + Duration::from_secs(1) * calls / SERVER_CALLS_PER_SECOND;
         self.busy_until.max(now + ROUND_TRIP * calls)
     }
