@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::span;
 use super::status::{HostSeen, Status, Tasks};
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
+use crate::job::end::Outcome;
 use crate::units::{for_shell, for_terminal, on_one_line, show_size, show_time};
 
 /// Workers told one by one; of more, the quietest.
@@ -25,6 +26,12 @@ impl Status {
             "reduce" => format!("phase reduce {}/{}{paused}", self.reduce.done, self.reduce.total),
             other => format!("{other}{paused}"),
         }
+    }
+
+    /// How many tasks are done, where those are more than the attempts that did them: bundles have several.
+    pub fn bundled(&self) -> Option<usize> {
+        let tasks = self.map.done + self.reduce.done;
+        (tasks as u64 > self.attempts.done).then_some(tasks)
     }
 
     /// For how long no worker has been seen, up to now where everybody is silent: that part is told by this machine's clock.
@@ -57,8 +64,11 @@ impl Status {
         }
         let _ = writeln!(
             text,
-            "attempts {} done, {} failed, {} lost or taken back",
-            self.attempts.done, self.attempts.failed, self.attempts.expired
+            "attempts {} done{}, {} failed, {} lost or taken back",
+            self.attempts.done,
+            self.bundled().map_or_else(String::new, |tasks| format!(" (of {tasks} tasks: many share a file)")),
+            self.attempts.failed,
+            self.attempts.expired
         );
         self.taken_back_text(&mut text);
         self.pace_text(&mut text);
@@ -144,8 +154,13 @@ impl Status {
 
     fn end_text(&self, text: &mut String) {
         let Some(end) = &self.end else { return };
-        let busy = show_time(Duration::from_millis(end.busy_ms));
-        let _ = writeln!(text, "ended    {}, tasks worked {busy} together", on_one_line(&end.at));
+        // Only of a job that finished its coordinator sums that up.
+        let busy = if end.outcome == Outcome::Finished {
+            format!(", tasks worked {} together", show_time(Duration::from_millis(end.busy_ms)))
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "ended    {}{busy}", on_one_line(&end.at));
         if let Some(error) = &end.error {
             let _ = writeln!(text, "reason   {}", error.replace('\n', "\n         "));
         }
