@@ -126,7 +126,8 @@ impl Report {
             (0, lost) => format!("{} lost or retracted, none failed", several(lost, "attempt")),
             (failed, lost) => format!("{} failed, {} lost or retracted", several(failed, "attempt"), grouped(lost as u64)),
         };
-        format!("{} {on}; {wrong}.", phases.join(" and "))
+        let bundles = if digest.bundles > 0 { " Map tasks share files: each such bundle counts as one attempt below." } else { "" };
+        format!("{} {on}; {wrong}.{bundles}", phases.join(" and "))
     }
 
     fn figures(&self, out: &mut String) {
