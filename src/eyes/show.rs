@@ -229,7 +229,7 @@ fn quiet(ms: Option<u64>) -> String {
 pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
     let (mut hints, job) = (Vec::new(), for_shell(Path::new(&status.job)));
     if let Some(end) = &status.end {
-        if end.outputs == 0 {
+        if end.outcome != Outcome::Finished {
             hints.push(format!("`flockwork retry {job}` gives it another chance"));
         }
         return hints;
@@ -242,7 +242,9 @@ pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
         }
         Some(_) => {}
     }
-    if status.paused {
+    if status.controls.contains(&"cancel") {
+        hints.push("it is to be cancelled: its coordinator ends it as soon as it looks".to_owned());
+    } else if status.paused {
         hints.push(format!("the job is paused; `flockwork resume {job}` lets it go on"));
     }
     let start = format!("start one with `flockwork worker {job}`");

@@ -22,6 +22,7 @@ fn a_submitted_job_is_run_by_workers_and_a_coordinator() {
     worker.ends_with(0);
     assert_eq!(cat(&farm, &[]), "item a\nitem b\n");
     farm.run(&["each", "--job", "job", "--", "sh", "-c", "sleep 0.05; echo item $0", ":::", "a", "b"]).ends_with(0);
+    assert!(!text(&farm.ok(&["status", "job"])).contains("retry"), "all is well");
     let end: serde_json::Value = serde_json::from_slice(&farm.read("job/phase/end")).expect("JSON");
     assert!(end["busy_ms"].as_u64() >= Some(100), "how long its commands took is summed up: {end}");
 }
