@@ -16,7 +16,7 @@ use crate::job::end::{End, Outcome};
 use crate::job::layout::{OUTPUT, PHASE_END, PHASE_MAP, PHASE_REDUCE};
 use crate::job::outputs::done_record;
 use crate::job::spec;
-use crate::units::{for_shell, for_terminal, on_one_line, show_size, show_time};
+use crate::units::{for_shell, for_terminal, on_one_line, plural, show_size, show_time};
 
 /// Reduce tasks whose records are read.
 const REDUCES_READ_MAX: usize = 1000;
@@ -108,11 +108,6 @@ fn words_of_skew(skew: &Skew) -> String {
     let keys: Vec<String> = keys.iter().map(|heavy| format!("`{}` ({} values)", on_one_line(&heavy.key), heavy.values)).collect();
     let keys = if keys.is_empty() { String::new() } else { format!("; its heaviest keys: {}", keys.join(", ")) };
     format!("skew: {largest} was made of {pairs} pairs, {times:.0} times the median of all partitions{keys}")
-}
-
-/// `1 task`, `2 tasks`.
-fn plural(n: u64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 fn times(end: &End, facts: &Facts) -> String {

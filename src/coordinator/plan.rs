@@ -230,8 +230,12 @@ pub(super) fn verdict(task: TaskId, view: &TaskView, highest: u32, facts: &Facts
             Some(Ending::Damaged(_) | Ending::Lost | Ending::Skipped | Ending::Free) | None => return None,
         }
     } else if lost >= facts.max_lost as usize {
-        let times = if lost == 1 { "once".to_owned() } else { format!("{lost} times") };
-        format!("{task} was lost {times} without a result: its workers died, or fell silent for a lease, while they worked on it")
+        let why = "its workers died, or fell silent for a lease, while they worked on it";
+        if lost == 1 {
+            format!("{task} was lost once without a result: {why}")
+        } else {
+            format!("{task} was lost {lost} times without a result: {why}")
+        }
     } else if highest == u32::MAX {
         format!("{task} can have no further attempt: a file bears its highest possible number; move it away, then `flockwork retry`")
     } else {

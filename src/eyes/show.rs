@@ -8,7 +8,7 @@ use super::span;
 use super::status::{HostSeen, Status, Tasks};
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::job::end::Outcome;
-use crate::units::{for_shell, for_terminal, on_one_line, show_size, show_time};
+use crate::units::{for_shell, for_terminal, on_one_line, plural, show_size, show_time};
 
 /// Workers told one by one; of more, the quietest.
 const WORKERS_MAX: usize = 20;
@@ -165,7 +165,7 @@ impl Status {
             let _ = writeln!(text, "reason   {}", error.replace('\n', "\n         "));
         }
         if end.outputs > 0 {
-            let _ = writeln!(text, "outputs  {} files, {}", end.outputs, show_size(end.output_bytes));
+            let _ = writeln!(text, "outputs  {}, {}", plural(end.outputs as u64, "file"), show_size(end.output_bytes));
         }
         for (name, count) in &end.counters {
             let _ = writeln!(text, "counter  {}: {count}", on_one_line(name));

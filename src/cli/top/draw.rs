@@ -13,7 +13,7 @@ use super::screen::{Act, Pane, Screen};
 use super::view::{Seen, View};
 use crate::eyes::span;
 use crate::eyes::status::{Status, Tasks};
-use crate::units::{on_one_line, show_size};
+use crate::units::{on_one_line, plural, show_size};
 
 /// So tall a body shows all panes at once.
 const STACKED_HEIGHT: u16 = 30;
@@ -122,7 +122,7 @@ fn job_head(status: &Status, rates: &[u64], area: Rect, paint: Paint) -> Vec<Lin
         Some(end) => {
             let outputs = match end.outputs {
                 0 => String::new(),
-                n => format!(", {n} output files, {}", show_size(end.output_bytes)),
+                n => format!(", {}, {}", plural(n as u64, "output file"), show_size(end.output_bytes)),
             };
             head.push(Line::raw(format!("ended    {}{outputs}", on_one_line(&end.at))));
             let lines = end.error.iter().flat_map(|error| error.lines().take(ERROR_LINES));
