@@ -20,7 +20,11 @@ pub(super) fn story(attempt: &Attempt) -> String {
         parts.push(format!("claimed{at} by {worker} (process {pid} on {host})"));
     }
     if let Some(bundle) = bundle(attempt) {
-        parts.push(format!("one of {} tasks of the bundle {bundle}, which are counted together", bundle.n_tasks()));
+        let counted = match attempt.outcome {
+            Some("error" | "lost") => "against none of which this counts",
+            _ => "which are counted together",
+        };
+        parts.push(format!("one of {} tasks of the bundle {bundle}, {counted}", bundle.n_tasks()));
     }
     parts.push(end(attempt));
     parts.join("; ")

@@ -166,7 +166,7 @@ impl Report {
         }
         facts.extend(ask.options.iter().map(|(key, value)| ("option", format!("{key}={value}"))));
         facts.push(("lease", show_time(ask.lease())));
-        facts.push(("limits", format!("{} errors, {} losses of one task", ask.max_errors, ask.max_lost)));
+        facts.push(("limits", format!("{} of one task, or {} times lost", several(ask.max_errors as usize, "error"), ask.max_lost)));
         facts.push(("looked at", show_ms(self.history.now)));
         out.push_str("<section id=\"facts\"><h2>This job, and this page</h2>\n<dl class=\"facts\">");
         for (name, value) in facts {
