@@ -3,7 +3,7 @@
 //! | in the trace | is |
 //! |---|---|
 //! | process 0, `job` | the phases as slices, incidents as instants |
-//! | a process per host | its slots as threads (see [`super::lanes`]), each attempt a slice, each loss an instant at the time when it was noticed |
+//! | a process per host | its slots as threads (see `super::lanes`), each attempt a slice, each loss an instant at the time when it was noticed |
 //!
 //! A slice's `args` say what the attempt's record says: how it ended, its worker, its counters, its error. Times are microseconds since the job was planned; those whose clock is off are put
 //! right as in the report. Slices of one thread never overlap. Memory and length: some 400 bytes an attempt.

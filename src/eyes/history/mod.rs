@@ -10,7 +10,7 @@
 //!
 //! # Clocks
 //! Every machine writes times by its own clock. A biography's last line was written at about the time that the server stamped the file with, so the middle of a few such
-//! differences says how far a machine's clock is off, and all times are told by the server's ([`clocks`]). Where the stamps say nothing (a copied job), times are as they were written.
+//! differences says how far a machine's clock is off, and all times are told by the server's (`clocks`). Where the stamps say nothing (a copied job), times are as they were written.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -169,7 +169,7 @@ pub struct History {
     pub attempts: Vec<Attempt>,
     /// Descriptors that were dropped before anybody claimed them.
     pub unclaimed: usize,
-    /// In the order of time; at most [`logs::INCIDENTS_MAX`].
+    /// In the order of time; at most `logs::INCIDENTS_MAX`.
     pub incidents: Vec<Incident>,
     /// How the job ended.
     pub end: Option<End>,

@@ -1,6 +1,6 @@
 //! A job as one page of HTML that needs nothing else: no server, no other file, no script to be read. It prints, and is light or dark as its reader likes.
 //!
-//! Everything that was read in the job's directory is data ([`markup::text`]); a policy in the page forbids it to load anything, and runs no script but the page's own, which only
+//! Everything that was read in the job's directory is data (`markup::text`); a policy in the page forbids it to load anything, and runs no script but the page's own, which only
 //! sorts tables. Size: about 100 KiB, and at most some 600 KiB for any number of tasks; lists are cut, and say so.
 
 use std::fmt::Write;
