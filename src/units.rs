@@ -70,6 +70,11 @@ pub fn show_time(time: Duration) -> String {
     }
 }
 
+/// `1 task`, `2 tasks`.
+pub fn plural(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
 /// The wall clock as RFC 3339 in UTC, for files and logs that people read. Nothing decides by it.
 pub fn stamp_utc() -> String {
     let now = jiff::Timestamp::now();

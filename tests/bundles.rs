@@ -64,9 +64,27 @@ fn a_large_job_shares_files_by_itself_and_counts_every_task_once() {
     assert_eq!((&status["map"]["total"], &status["map"]["done"]), (&3000.into(), &3000.into()), "it counts tasks");
     let files = done(&farm);
     assert!(files.len() < 300 && files.iter().any(|name| name.contains('+')), "{} files: {files:?}", files.len());
+    looked_at(&farm, &files);
     farm.ok(&["clean", "job"]);
     assert_eq!(farm.names("job/shuffle"), [""; 0]);
     farm.ok(&["verify", "job"]);
+}
+
+/// Who looks at such a job is told that attempts are not tasks, and which bundle a task is in.
+fn looked_at(farm: &Farm, files: &[String]) {
+    let page = String::from_utf8(farm.ok(&["status", "job"]).stdout()).expect("text");
+    assert!(page.contains("tasks: many share a file), 0 failed"), "{page}");
+    let bundle = files.iter().find(|name| name.contains('+')).expect("a bundle");
+    let task = bundle.split('+').next().expect("its first task");
+    let story = String::from_utf8(farm.ok(&["explain", "job", task]).stdout()).expect("text");
+    assert!(story.contains(&format!("tasks of the bundle {bundle}, which are counted together; committed")), "{story}");
+    let digest = json(&farm.ok(&["report", "job", "--json"]).stdout());
+    assert_eq!(digest["bundles"], files.iter().filter(|name| name.contains('+')).count());
+    let slowest = digest["slowest"].as_array().expect("a list");
+    let told = slowest.iter().filter_map(|slow| slow["task"].as_str()).filter(|task| task.contains('+'));
+    for task in told {
+        assert!(files.iter().any(|name| name == task), "{task} of {files:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::data::HeavyKey;
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
@@ -15,7 +16,7 @@ use crate::job::end::{End, Outcome};
 use crate::job::layout::{OUTPUT, PHASE_END, PHASE_MAP, PHASE_REDUCE};
 use crate::job::outputs::done_record;
 use crate::job::spec;
-use crate::units::{for_shell, for_terminal, on_one_line, show_size, show_time};
+use crate::units::{for_shell, for_terminal, on_one_line, plural, show_size, show_time};
 
 /// Reduce tasks whose records are read.
 const REDUCES_READ_MAX: usize = 1000;
@@ -23,6 +24,9 @@ const REDUCES_READ_MAX: usize = 1000;
 const SKEW_TOLD_MIN: f64 = 3.0;
 /// And so many pairs.
 const SKEW_PAIRS_MIN: u64 = 10_000;
+
+/// A key is named where it has such a share of the partition's pairs.
+const KEY_TOLD_SHARE: f64 = 0.1;
 
 /// What the end itself does not say.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,6 +40,15 @@ struct Facts {
     skew: Option<Skew>,
 }
 
+/// What one output was made of.
+#[derive(Debug, Clone, Default)]
+struct Share {
+    file: String,
+    pairs: u64,
+    /// Those with the most values.
+    keys: Vec<HeavyKey>,
+}
+
 /// One partition beside the others.
 #[derive(Debug, Clone, PartialEq)]
 struct Skew {
@@ -44,6 +57,8 @@ struct Skew {
     pairs: u64,
     /// How many times the median.
     times: f64,
+    /// The keys that make most of it.
+    keys: Vec<HeavyKey>,
 }
 
 /// How a job ended, in a few lines for people; `elapsed` is how long the command took that made it.
@@ -83,15 +98,16 @@ fn finished(root: &Path, end: &End, elapsed: Option<Duration>, facts: &Facts) ->
     if let Some(skipped) = words_of_skipped(end) {
         lines.push(format!("{skipped} skipped; {}/phase/end lists them", root.display()));
     }
-    if let Some(Skew { largest, pairs, times }) = &facts.skew {
-        lines.push(format!("skew: {largest} was made of {pairs} pairs, {times:.0} times the median of all partitions"));
-    }
+    lines.extend(facts.skew.as_ref().map(words_of_skew));
     lines
 }
 
-/// `1 task`, `2 tasks`.
-fn plural(n: u64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+/// Which partition is too large, and whether it is a few keys that make it so: others cannot be helped by more reduces.
+fn words_of_skew(skew: &Skew) -> String {
+    let Skew { largest, pairs, times, keys } = skew;
+    let keys: Vec<String> = keys.iter().map(|heavy| format!("`{}` ({} values)", on_one_line(&heavy.key), heavy.values)).collect();
+    let keys = if keys.is_empty() { String::new() } else { format!("; its heaviest keys: {}", keys.join(", ")) };
+    format!("skew: {largest} was made of {pairs} pairs, {times:.0} times the median of all partitions{keys}")
 }
 
 fn times(end: &End, facts: &Facts) -> String {
@@ -155,27 +171,34 @@ fn facts(root: &Path, end: &End) -> Facts {
         map: between(map, reduce.or(ended)),
         reduce: between(reduce, ended),
         taken: if end.attempts.expired > 0 { taken_back_in(&disk) } else { TakenBack::default() },
-        skew: skew(&pairs_of(&disk, end)),
+        skew: skew(&drawn_of(&disk, end)),
     }
 }
 
 /// Of how many pairs each output was made, as far as that is written down.
-fn pairs_of(disk: &dyn Disk, end: &End) -> Vec<(String, u64)> {
+fn drawn_of(disk: &dyn Disk, end: &End) -> Vec<Share> {
     let read = end.outputs.iter().take(REDUCES_READ_MAX).filter_map(|output| {
         let claim = output.attempt.parse().ok()?;
         let (made, _) = done_record(disk, &claim).ok()??;
-        Some((output.file.clone(), *made.counters.get(PAIRS_IN)?))
+        let keys = made.drawn.map(|drawn| drawn.heaviest).unwrap_or_default();
+        Some(Share { file: output.file.clone(), pairs: *made.counters.get(PAIRS_IN)?, keys })
     });
     read.collect()
 }
 
-fn skew(pairs: &[(String, u64)]) -> Option<Skew> {
-    let mut counts: Vec<u64> = pairs.iter().map(|(_, n)| *n).collect();
+fn skew(shares: &[Share]) -> Option<Skew> {
+    let mut counts: Vec<u64> = shares.iter().map(|share| share.pairs).collect();
     counts.sort_unstable();
     let median = *counts.get(counts.len() / 2)?;
-    let (largest, pairs) = pairs.iter().max_by_key(|(_, n)| *n)?;
+    let Share { file, pairs, keys } = shares.iter().max_by_key(|share| share.pairs)?;
     let times = *pairs as f64 / median.max(1) as f64;
-    (times >= SKEW_TOLD_MIN && *pairs >= SKEW_PAIRS_MIN).then(|| Skew { largest: largest.clone(), pairs: *pairs, times })
+    let weighs = |heavy: &&HeavyKey| heavy.values as f64 >= *pairs as f64 * KEY_TOLD_SHARE;
+    (times >= SKEW_TOLD_MIN && *pairs >= SKEW_PAIRS_MIN).then(|| Skew {
+        largest: file.clone(),
+        pairs: *pairs,
+        times,
+        keys: keys.iter().filter(weighs).cloned().collect(),
+    })
 }
 
 #[cfg(test)]
@@ -200,6 +223,11 @@ mod tests {
         }
     }
 
+    fn share(file: &str, pairs: u64, keys: &[(&str, u64)]) -> Share {
+        let keys = keys.iter().map(|(key, values)| HeavyKey { key: (*key).to_owned(), values: *values }).collect();
+        Share { file: file.to_owned(), pairs, keys }
+    }
+
     #[test]
     fn the_summary_says_where_how_long_how_much_and_what_was_odd() {
         let facts = Facts {
@@ -207,7 +235,11 @@ mod tests {
             map: Some(Duration::from_secs(9)),
             reduce: Some(Duration::from_secs(2)),
             taken: TakenBack { sampled: 3, lost: 1, dropped: 2, ..TakenBack::default() },
-            skew: skew(&[("a".to_owned(), 10), ("b".to_owned(), 100_000), ("c".to_owned(), 20)]),
+            skew: skew(&[
+                share("a", 10, &[]),
+                share("b", 100_000, &[("the", 90_000), ("a\x1b", 10_000), ("of", 9_999)]),
+                share("c", 20, &[]),
+            ]),
         };
         let lines = finished(Path::new("count"), &end(), Some(Duration::from_secs(12)), &facts);
         let wanted = [
@@ -216,7 +248,7 @@ mod tests {
             "1000 records, 4.0 KiB in; 512 B shuffled",
             "on the way 1 attempt reported errors and 3 were lost or taken back (1 lost, 2 dropped, for another was quicker)",
             "2 bad records were skipped; count/phase/end lists them",
-            "skew: b was made of 100000 pairs, 5000 times the median of all partitions",
+            "skew: b was made of 100000 pairs, 5000 times the median of all partitions; its heaviest keys: `the` (90000 values), `a\\u{1b}` (10000 values)",
         ];
         assert_eq!(lines, wanted);
     }
@@ -233,7 +265,7 @@ mod tests {
     fn nothing_odd_is_not_told() {
         let quiet = End { attempts: Attempts { done: 9, ..Attempts::default() }, counters: crate::data::Counters::new(), ..end() };
         assert_eq!(finished(Path::new("count"), &quiet, None, &Facts::default()).len(), 2);
-        let even: Vec<(String, u64)> = (0..9).map(|n| (n.to_string(), 1_000_000 + n)).collect();
+        let even: Vec<Share> = (0..9).map(|n| share(&n.to_string(), 1_000_000 + n, &[])).collect();
         assert_eq!(skew(&even), None);
         assert_eq!(skew(&[]), None);
     }

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if args.once {
         let (width, height) = if out.is_terminal() { terminal::size().unwrap_or(PLAIN) } else { PLAIN };
         let view = View { seen: Some(first), ..View::default() };
-        super::print(&draw::plain(&view, &Screen::default(), width, height))?;
+        super::print(&without_keys(&draw::plain(&view, &Screen::default(), width, height)))?;
         return Ok(ExitCode::SUCCESS);
     }
     if !out.is_terminal() {
@@ -76,6 +76,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         return Err(error.advise("--once prints one plain frame, --json a line per look, and `flockwork status` a page"));
     }
     terminal::show(args, first)
+}
+
+/// A frame without its last line, which tells the keys, and without what is blank above that: nobody presses a key here.
+fn without_keys(frame: &str) -> String {
+    frame.trim_end().rsplit_once('\n').map_or("", |(body, _)| body.trim_end()).to_owned() + "\n"
 }
 
 /// One look at whatever is there.

@@ -28,11 +28,13 @@ pub(super) struct Decision {
     pub(super) error: Option<String>,
     pub(super) blames: Vec<String>,
     pub(super) outputs: Vec<OutputSum>,
+    /// How long the attempts worked that count and are not among those handed over beside it.
+    pub(super) busy_ms: u64,
 }
 
 impl Decision {
     fn failed(error: String, blames: Vec<String>) -> Decision {
-        Decision { outcome: Outcome::Failed, error: Some(error), blames, outputs: Vec::new() }
+        Decision { outcome: Outcome::Failed, error: Some(error), blames, outputs: Vec::new(), busy_ms: 0 }
     }
 }
 
@@ -229,7 +231,8 @@ impl Coordinator {
             let maps = self.counting_maps(snapshot)?;
             counting.extend(maps);
         }
-        self.decide(snapshot, Decision { outcome: Outcome::Finished, error: None, blames: Vec::new(), outputs: sums }, &counting)
+        let decision = Decision { outcome: Outcome::Finished, error: None, blames: Vec::new(), outputs: sums, busy_ms: 0 };
+        self.decide(snapshot, decision, &counting)
     }
 
     /// The map attempts that the reduce plan counts; for one retracted since, those that count within its block.
@@ -251,7 +254,8 @@ impl Coordinator {
     }
 
     pub(super) fn decide(&mut self, snapshot: &Snapshot, decision: Decision, counting: &[ClaimName]) -> Result<()> {
-        let (mut counters, mut skipped, mut busy_ms) = (Counters::new(), Vec::new(), 0);
+        let Decision { outcome, error, blames, outputs, mut busy_ms } = decision;
+        let (mut counters, mut skipped) = (Counters::new(), Vec::new());
         for claim in counting {
             if let Some((made, elapsed_ms)) = self.result(claim)? {
                 for (name, n) in &made.counters {
@@ -270,7 +274,6 @@ impl Coordinator {
             attempts.expired += view.expired.len() as u64;
         }
         let by = self.name.to_string();
-        let Decision { outcome, error, blames, outputs } = decision;
         let end = End { outcome, at: stamp_utc(), by, error, blames, outputs, skipped, counters, attempts, busy_ms };
         let decided = end::decide(&*self.disk, &self.root, &end)?;
         self.phase_changed();

@@ -223,7 +223,7 @@ mod tests {
         lost(5);
         assert_eq!(next(&dir, &disk, true), [Action::Issue(TaskId::map(0).attempt(3))], "an error and a death at one record");
         lost(6);
-        assert!(matches!(&next(&dir, &disk, true)[..], [Action::Fail { error, .. }] if error.contains("was lost 1 times")));
+        assert!(matches!(&next(&dir, &disk, true)[..], [Action::Fail { error, .. }] if error.contains("was lost once")));
     }
 
     #[test]

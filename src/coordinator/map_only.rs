@@ -20,13 +20,16 @@ impl Coordinator {
     /// Decides a good end, if every task's result is good.
     pub(super) fn finish_map_only(&mut self, snapshot: &Snapshot) -> Result<()> {
         let mut lengths = HashMap::new();
-        let mut complete = true;
+        let (mut complete, mut busy_ms) = (true, 0u64);
         for claim in cover(0..snapshot.n_maps(), snapshot.done_maps(0..snapshot.n_maps())).counted {
             // Not remembered: there may be a million.
             let read = outputs::done_record(&*self.disk, claim);
             let read = read.map_err(|error| Error::io("cannot read", self.root.join(layout::held(layout::State::Done, claim)), error))?;
             let is_good = match read {
-                Some((made, _)) => self.has_its_segment(claim, &made, &mut lengths)?,
+                Some((made, elapsed_ms)) => {
+                    busy_ms = busy_ms.saturating_add(elapsed_ms);
+                    self.has_its_segment(claim, &made, &mut lengths)?
+                }
                 None => false,
             };
             if !is_good {
@@ -37,7 +40,8 @@ impl Coordinator {
         if !complete {
             return Ok(()); // Retracted by the next plan.
         }
-        self.decide(snapshot, Decision { outcome: Outcome::Finished, error: None, blames: Vec::new(), outputs: Vec::new() }, &[])
+        let decision = Decision { outcome: Outcome::Finished, error: None, blames: Vec::new(), outputs: Vec::new(), busy_ms };
+        self.decide(snapshot, decision, &[])
     }
 
     fn has_its_segment(&self, claim: &ClaimName, made: &Made, lengths: &mut HashMap<WorkerName, u64>) -> Result<bool> {

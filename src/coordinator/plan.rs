@@ -225,11 +225,17 @@ pub(super) fn verdict(task: TaskId, view: &TaskView, highest: u32, facts: &Facts
     let error = if errors.len() >= facts.max_errors as usize {
         let last = errors.iter().max_by_key(|name| attempt_number(name));
         match last.and_then(|name| ending(name)) {
+            Some(Ending::Error(text)) if errors.len() == 1 => format!("{task} failed once, with: {text}"),
             Some(Ending::Error(text)) => format!("{task} failed {} times, at last with: {text}", errors.len()),
             Some(Ending::Damaged(_) | Ending::Lost | Ending::Skipped | Ending::Free) | None => return None,
         }
     } else if lost >= facts.max_lost as usize {
-        format!("{task} was lost {lost} times without a result: its workers died, or fell silent for a lease, while they worked on it")
+        let why = "its workers died, or fell silent for a lease, while they worked on it";
+        if lost == 1 {
+            format!("{task} was lost once without a result: {why}")
+        } else {
+            format!("{task} was lost {lost} times without a result: {why}")
+        }
     } else if highest == u32::MAX {
         format!("{task} can have no further attempt: a file bears its highest possible number; move it away, then `flockwork retry`")
     } else {

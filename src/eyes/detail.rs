@@ -8,9 +8,9 @@ use std::path::Path;
 use super::digest::Digest;
 use super::history::History;
 use super::items::{self, Items};
-use crate::data::Ran;
+use crate::data::{Piece, Ran};
 use crate::disk::Disk;
-use crate::ids::{ClaimName, Phase, TaskId};
+use crate::ids::{Block, ClaimName, Phase};
 use crate::job::plan::Plan;
 use crate::job::spec::Spec;
 use crate::units::on_one_line;
@@ -22,7 +22,7 @@ const WHAT_CHARS_MAX: usize = 200;
 pub(super) fn fill(digest: &mut Digest, disk: &dyn Disk, root: &Path, spec: &Spec, history: &History) {
     let mut what = What::open(disk, root, spec);
     for slow in &mut digest.slowest {
-        slow.what = slow.task.parse().ok().and_then(|task| what.of(task));
+        slow.what = slow.task.parse().ok().and_then(|block| what.of(block));
     }
     let ran: HashMap<String, &Ran> = history
         .attempts
@@ -32,9 +32,22 @@ pub(super) fn fill(digest: &mut Digest, disk: &dyn Disk, root: &Path, spec: &Spe
         .collect();
     for trouble in &mut digest.troubles {
         let Ok(claim) = trouble.attempt.parse::<ClaimName>() else { continue };
-        trouble.what = what.of(claim.attempt.task);
+        trouble.what = what.of(claim.attempt.block());
         trouble.output = ran.get(&trouble.attempt).and_then(|ran| items::stderr_end(disk, &claim, ran));
     }
+}
+
+/// Of one task; or of a bundle, `last` being those of its last task.
+fn pieces_in_words(pieces: &[Piece], last: &[Piece]) -> Option<String> {
+    let first = pieces.first()?;
+    let bytes = |to| format!("{}, bytes {} to {to}", first.name, first.from);
+    Some(match (pieces.len(), last.last()) {
+        (_, Some(last)) if last.name == first.name => bytes(last.to),
+        (_, Some(last)) => format!("{} to {}", first.name, last.name),
+        (1, None) if first.from == 0 && first.to == first.len => first.name.clone(),
+        (1, None) => bytes(first.to),
+        (n, None) => format!("{} and {} more", first.name, n - 1),
+    })
 }
 
 /// What tasks are.
@@ -52,17 +65,14 @@ impl<'a> What<'a> {
         }
     }
 
-    fn of(&mut self, task: TaskId) -> Option<String> {
+    fn of(&mut self, block: Block) -> Option<String> {
+        let task = block.first();
         let text = match (self, task.phase) {
             (What::Items(items), Phase::Map) => String::from_utf8_lossy(&items.item(task.number).ok()?).into_owned(),
             (What::Pieces(plan), Phase::Map) => {
-                let split = plan.split(task.number).ok()?;
-                let first = split.pieces.first()?;
-                match split.pieces.len() {
-                    1 if first.from == 0 && first.to == first.len => first.name.clone(),
-                    1 => format!("{}, bytes {} to {}", first.name, first.from, first.to),
-                    n => format!("{} and {} more", first.name, n - 1),
-                }
+                let pieces = plan.split(task.number).ok()?.pieces;
+                let last = if block.order() == 0 { Vec::new() } else { plan.split(block.tasks().end - 1).ok()?.pieces };
+                pieces_in_words(&pieces, &last)?
             }
             (_, Phase::Reduce) | (What::Nothing, Phase::Map) => return None,
         };

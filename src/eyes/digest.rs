@@ -10,8 +10,9 @@
 //! | `clock`, `clocks_off_ms` | `server` or `writers`; by host, what was added to its times |
 //! | `wall_ms`, `busy_ms`, `slots`, `share_busy` | from its plan (or first attempt) to the end (or now); all attempts' times together; most slots that were there at once; of the slots' time, how much was worked |
 //! | `records_read`, `records`, `logs_cut`, `untimed` | biographies read and in all; logs left out; attempts without times |
+//! | `bundles` | attempts of several tasks, which share a file; everything below that counts attempts counts each once |
 //! | `phases` | `phase`, `tasks`, `done`, `failed`, `lost`, `other`, `backups`, `from_ms`, `to_ms`, `busy_ms`, `median_ms`, `p90_ms`, `max_ms` |
-//! | `slowest` | at most 10 of the done, those farthest over their phase's median first: `task`, `attempt`, `worker`, `took_ms`, `times_median`, `records`, `bytes`, `what` (its item or its piece of the input) |
+//! | `slowest` | at most 10 of the done, those farthest over their phase's median first: `task` (of a bundle its name, as `map-00064+63`), `attempt`, `worker`, `took_ms`, `times_median`, `records`, `bytes`, `what` (its item or its piece of the input) |
 //! | `partitions`, `skew` | of the reduces, by number: `partition`, `bytes`, `pairs`, `keys`, `output_bytes`, `took_ms`; largest over median of `pairs`, and of `took_ms` |
 //! | `heavy_keys` | at most 12, most values first: `key`, `values`, `partition` |
 //! | `workers` | `name`, `host`, `pid`, `from_ms`, `to_ms`, `done`, `failed`, `lost`, `other`, `busy_ms`, `present` |
@@ -59,6 +60,7 @@ pub struct Digest {
     pub records: usize,
     pub logs_cut: usize,
     pub untimed: usize,
+    pub bundles: usize,
     pub phases: Vec<PhaseSum>,
     pub slowest: Vec<Slow>,
     pub partitions: Vec<Partition>,
@@ -226,6 +228,7 @@ impl Digest {
             records: history.read.of,
             logs_cut: history.read.logs_cut,
             untimed: history.read.untimed,
+            bundles: history.attempts.iter().filter(|attempt| attempt.name.attempt.block().order() > 0).count(),
             slowest: slowest(history, &phases),
             phases,
             skew: skew(&partitions),
@@ -309,7 +312,7 @@ fn slowest(history: &History, phases: &[PhaseSum]) -> Vec<Slow> {
     slow.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then_with(|| a.2.name.cmp(&b.2.name)));
     slow.truncate(SLOWEST_MAX);
     let told = slow.into_iter().map(|(times, took, attempt)| Slow {
-        task: attempt.name.attempt.task.to_string(),
+        task: attempt.name.attempt.block().to_string(),
         attempt: attempt.name.attempt.number,
         worker: attempt.name.worker.to_string(),
         took_ms: took,

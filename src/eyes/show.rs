@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::span;
 use super::status::{HostSeen, Status, Tasks};
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
-use crate::units::{for_shell, for_terminal, on_one_line, show_size, show_time};
+use crate::job::end::Outcome;
+use crate::units::{for_shell, for_terminal, on_one_line, plural, show_size, show_time};
 
 /// Workers told one by one; of more, the quietest.
 const WORKERS_MAX: usize = 20;
@@ -25,6 +26,12 @@ impl Status {
             "reduce" => format!("phase reduce {}/{}{paused}", self.reduce.done, self.reduce.total),
             other => format!("{other}{paused}"),
         }
+    }
+
+    /// How many tasks are done, where those are more than the attempts that did them: bundles have several.
+    pub fn bundled(&self) -> Option<usize> {
+        let tasks = self.map.done + self.reduce.done;
+        (tasks as u64 > self.attempts.done).then_some(tasks)
     }
 
     /// For how long no worker has been seen, up to now where everybody is silent: that part is told by this machine's clock.
@@ -57,8 +64,11 @@ impl Status {
         }
         let _ = writeln!(
             text,
-            "attempts {} done, {} failed, {} lost or taken back",
-            self.attempts.done, self.attempts.failed, self.attempts.expired
+            "attempts {} done{}, {} failed, {} lost or taken back",
+            self.attempts.done,
+            self.bundled().map_or_else(String::new, |tasks| format!(" (of {tasks} tasks: many share a file)")),
+            self.attempts.failed,
+            self.attempts.expired
         );
         self.taken_back_text(&mut text);
         self.pace_text(&mut text);
@@ -144,13 +154,18 @@ impl Status {
 
     fn end_text(&self, text: &mut String) {
         let Some(end) = &self.end else { return };
-        let busy = show_time(Duration::from_millis(end.busy_ms));
-        let _ = writeln!(text, "ended    {}, tasks worked {busy} together", on_one_line(&end.at));
+        // Only of a job that finished its coordinator sums that up.
+        let busy = if end.outcome == Outcome::Finished {
+            format!(", tasks worked {} together", show_time(Duration::from_millis(end.busy_ms)))
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "ended    {}{busy}", on_one_line(&end.at));
         if let Some(error) = &end.error {
             let _ = writeln!(text, "reason   {}", error.replace('\n', "\n         "));
         }
         if end.outputs > 0 {
-            let _ = writeln!(text, "outputs  {} files, {}", end.outputs, show_size(end.output_bytes));
+            let _ = writeln!(text, "outputs  {}, {}", plural(end.outputs as u64, "file"), show_size(end.output_bytes));
         }
         for (name, count) in &end.counters {
             let _ = writeln!(text, "counter  {}: {count}", on_one_line(name));
@@ -214,7 +229,7 @@ fn quiet(ms: Option<u64>) -> String {
 pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
     let (mut hints, job) = (Vec::new(), for_shell(Path::new(&status.job)));
     if let Some(end) = &status.end {
-        if end.outputs == 0 {
+        if end.outcome != Outcome::Finished {
             hints.push(format!("`flockwork retry {job}` gives it another chance"));
         }
         return hints;
@@ -227,7 +242,9 @@ pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
         }
         Some(_) => {}
     }
-    if status.paused {
+    if status.controls.contains(&"cancel") {
+        hints.push("it is to be cancelled: its coordinator ends it as soon as it looks".to_owned());
+    } else if status.paused {
         hints.push(format!("the job is paused; `flockwork resume {job}` lets it go on"));
     }
     let start = format!("start one with `flockwork worker {job}`");

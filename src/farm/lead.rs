@@ -26,6 +26,7 @@ use crate::job::log::Log;
 use crate::job::spec::Spec;
 use crate::planner::after::{Start, end_unplanned, may_start};
 use crate::planner::{self, Planned};
+use crate::units::{for_terminal, plural};
 
 /// The farm's folder is looked at so often, and sooner where a watcher says that something has come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -266,8 +267,9 @@ impl Lead {
 
 fn words_of(end: &End) -> String {
     match end.outcome {
-        Outcome::Finished => format!("finished: {} output files", end.outputs.len()),
-        Outcome::Failed => format!("failed: {}", crate::units::for_terminal(end.error.as_deref().unwrap_or("no reason is written down"))),
+        Outcome::Finished if end.outputs.is_empty() => format!("finished: {}", plural(end.attempts.done, "task")),
+        Outcome::Finished => format!("finished: {}", plural(end.outputs.len() as u64, "output file")),
+        Outcome::Failed => format!("failed: {}", for_terminal(end.error.as_deref().unwrap_or("no reason is written down"))),
         Outcome::Cancelled => "was cancelled".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! `job.json`: what was asked. Created once, by link; never changes. The file that makes a directory a job.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -201,7 +201,7 @@ impl Ask {
 
     /// What `other` asks differently, in words.
     pub fn differences(&self, other: &Ask) -> Vec<String> {
-        let texts = |ask: &Ask| match serde_json::to_value(ask) {
+        let texts = |ask: &Ask| match serde_json::to_value(Ask { options: BTreeMap::new(), ..ask.clone() }) {
             Ok(serde_json::Value::Object(mut fields)) => {
                 // Not written down where it is one, and compared all the same.
                 fields.insert("bundle".to_owned(), serde_json::to_value(ask.bundle).unwrap_or_default());
@@ -209,13 +209,18 @@ impl Ask {
             }
             Ok(_) | Err(_) => serde_json::Map::new(),
         };
-        let (here, there) = (texts(self), texts(other));
-        let differing = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
-        let short = |value: &serde_json::Value| {
-            let text = value.to_string();
+        let (mut here, mut there) = (texts(self), texts(other));
+        // An app's options one by one: together they are too long to be shown, and to be compared by eye.
+        for (ask, texts) in [(self, &mut here), (other, &mut there)] {
+            texts.extend(ask.options.iter().map(|(name, value)| (format!("-o {name}"), value.clone().into())));
+        }
+        let short = |value: Option<&serde_json::Value>| {
+            let text = value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
             if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
         };
-        differing.map(|(name, value)| format!("`{name}` is {} there, not {}", short(value), short(&there[name]))).collect()
+        let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+        let differing = names.into_iter().filter(|name| here.get(*name) != there.get(*name));
+        differing.map(|name| format!("`{name}` is {} there, not {}", short(here.get(name)), short(there.get(name)))).collect()
     }
 
     /// How often a worker touches its claim: at least every 2 s, five times a lease.
@@ -329,6 +334,12 @@ mod tests {
         let without = Ask { backup: false, ..with.clone() };
         assert_ne!(with, without);
         assert_eq!(with.differences(&without), ["`backup` is true there, not false"]);
+        let of = |options: &[(&str, &str)]| {
+            let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Ask { options, ..with.clone() }
+        };
+        let told = of(&[("a", "same"), ("b", "1"), ("c", "x")]).differences(&of(&[("a", "same"), ("b", "2"), ("d", "y")]));
+        assert_eq!(told, ["`-o b` is \"1\" there, not \"2\"", "`-o c` is \"x\" there, not nothing", "`-o d` is nothing there, not \"y\""]);
     }
 
     #[test]

@@ -14,14 +14,17 @@ fn a_dry_run_prints_the_commands_and_makes_nothing() {
 #[test]
 fn a_submitted_job_is_run_by_workers_and_a_coordinator() {
     let farm = Farm::new();
-    let program = farm.ok(&["each", "--submit", "--job", "job", "--", "echo", "item", ":::", "a", "b"]);
+    let program = farm.ok(&["each", "--submit", "--job", "job", "--", "sh", "-c", "sleep 0.05; echo item $0", ":::", "a", "b"]);
     assert_eq!(text(&program), "job\n");
     farm.run(&["cat", "job"]).fails_saying(1, &["2 of 2 tasks have not ended yet"]);
     let worker = farm.start(&["worker", "job", "--slots", "1"]);
     farm.ok(&["coordinator", "job"]);
     worker.ends_with(0);
     assert_eq!(cat(&farm, &[]), "item a\nitem b\n");
-    farm.run(&["each", "--job", "job", "--", "echo", "item", ":::", "a", "b"]).ends_with(0);
+    farm.run(&["each", "--job", "job", "--", "sh", "-c", "sleep 0.05; echo item $0", ":::", "a", "b"]).ends_with(0);
+    assert!(!text(&farm.ok(&["status", "job"])).contains("retry"), "all is well");
+    let end: serde_json::Value = serde_json::from_slice(&farm.read("job/phase/end")).expect("JSON");
+    assert!(end["busy_ms"].as_u64() >= Some(100), "how long its commands took is summed up: {end}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::screen::{Act, Pane, Screen};
 use super::view::{Seen, View};
 use crate::eyes::span;
 use crate::eyes::status::{Status, Tasks};
-use crate::units::{on_one_line, show_size};
+use crate::units::{on_one_line, plural, show_size};
 
 /// So tall a body shows all panes at once.
 const STACKED_HEIGHT: u16 = 30;
@@ -122,7 +122,7 @@ fn job_head(status: &Status, rates: &[u64], area: Rect, paint: Paint) -> Vec<Lin
         Some(end) => {
             let outputs = match end.outputs {
                 0 => String::new(),
-                n => format!(", {n} output files, {}", show_size(end.output_bytes)),
+                n => format!(", {}, {}", plural(n as u64, "output file"), show_size(end.output_bytes)),
             };
             head.push(Line::raw(format!("ended    {}{outputs}", on_one_line(&end.at))));
             let lines = end.error.iter().flat_map(|error| error.lines().take(ERROR_LINES));
@@ -133,8 +133,18 @@ fn job_head(status: &Status, rates: &[u64], area: Rect, paint: Paint) -> Vec<Lin
     head.push(attempts_line(status, paint));
     let most = if area.height < LOW { 1 } else { 3 };
     let troubles = status.storage.iter().chain(&status.hints).take(most);
-    head.extend(troubles.map(|hint| Line::styled(on_one_line(hint).into_owned(), paint.warn())));
+    let lines = troubles.flat_map(|hint| in_two(hint, area.width.into()));
+    head.extend(lines.map(|line| Line::styled(line, paint.warn())));
     head
+}
+
+/// A sentence that is too long for a line is cut where its remedy begins, so that a command in it can be read whole.
+fn in_two(hint: &str, width: usize) -> Vec<String> {
+    let hint = on_one_line(hint);
+    match hint.split_once("; ") {
+        Some((reason, remedy)) if hint.chars().count() > width => vec![format!("{reason};"), format!("  {remedy}")],
+        _ => vec![hint.into_owned()],
+    }
 }
 
 /// `map      ████▒▒····  12/24  8 claimed, 4 pending`
@@ -179,7 +189,7 @@ fn attempts_line(status: &Status, paint: Paint) -> Line<'static> {
     let attempts = &status.attempts;
     let style = |n: u64, style: Style| if n > 0 { style } else { Style::new() };
     Line::from(vec![
-        Span::raw(format!("{:<9}{} done, ", "attempts", attempts.done)),
+        Span::raw(format!("{:<9}{} done{}, ", "attempts", attempts.done, status.bundled().map_or("", |_| " (in bundles)"))),
         Span::styled(format!("{} failed", attempts.failed), style(attempts.failed, paint.bad())),
         Span::raw(", "),
         Span::styled(format!("{} lost or taken back", attempts.expired), style(attempts.expired, paint.warn())),

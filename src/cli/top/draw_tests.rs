@@ -152,6 +152,9 @@ fn a_job_that_cannot_move_says_why_above_everything_else() {
     let status = Status { hints, paused: true, workers: Vec::new(), pace: None, ..running() };
     let text = shown(status, &Screen::default(), 80, 24);
     assert!(text.contains("no worker has been seen for 40 s") && text.contains("paused") && text.contains("p resume"), "{text}");
+    let narrow = vec!["no coordinator has led this job so far; start one with `flockwork coordinator /mnt/share/count`".to_owned()];
+    let text = shown(Status { hints: narrow, ..running() }, &Screen::default(), 80, 24);
+    assert!(text.contains("so far;\n  start one with `flockwork coordinator /mnt/share/count`\n"), "to be pasted whole: {text}");
     let planning = shown(Status { phase: "planning", ..Status::default() }, &Screen::default(), 80, 24);
     assert!(planning.contains("planning") && planning.contains("nothing is done yet"), "{planning}");
 }

@@ -1,5 +1,6 @@
 //! The attempts of one task: what their files say, where these do not move any more; of the others only names and stamps.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::Attempt;
@@ -127,17 +128,19 @@ fn bytes_made(made: &Made) -> u64 {
     made.files.iter().fold(written, |sum, file| sum.saturating_add(file.len))
 }
 
-/// Marks the attempt that counts: the one that the end names, or else of those with a result that of the largest block, and among equals the first name.
+/// Marks the attempt that counts: the one that the end names, or else of those with a result the first of the largest block.
 pub(super) fn mark_counting(attempts: &mut [Attempt], end: Option<&End>) {
     let named = |attempt: &Attempt| end.is_some_and(|end| end.outputs.iter().any(|output| output.attempt == attempt.name));
-    let at = attempts.iter().position(named).or_else(|| {
-        let results = attempts.iter().enumerate().filter(|(_, attempt)| attempt.outcome == Some("result"));
-        // All of them hold one task: the name that is sorted first is of the largest block.
-        results.min_by_key(|(_, attempt)| attempt.name.parse::<ClaimName>().ok()).map(|(at, _)| at)
-    });
+    let at = attempts.iter().position(named).or_else(|| largest_done(attempts));
     if let Some(at) = at {
         attempts[at].counts = true;
     }
+}
+
+fn largest_done(attempts: &[Attempt]) -> Option<usize> {
+    let order = |attempt: &Attempt| attempt.name.parse::<TaskFile>().map_or(0, |file| file.attempt().block().order());
+    let done = attempts.iter().enumerate().filter(|(_, attempt)| attempt.outcome == Some("result"));
+    done.min_by_key(|(_, attempt)| Reverse(order(attempt))).map(|(at, _)| at)
 }
 
 /// The attempts that earlier, retried ends blamed: they count no more.

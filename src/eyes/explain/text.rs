@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::{Attempt, Story};
 use crate::engine::counters::{BYTES_IN, PAIRS_IN, RECORDS_IN};
 use crate::eyes::span;
+use crate::ids::{Block, TaskFile};
 use crate::units::{for_terminal, show_size};
 
 /// An attempt in a sentence.
@@ -18,8 +19,21 @@ pub(super) fn story(attempt: &Attempt) -> String {
         let (host, pid) = (attempt.host.as_deref().unwrap_or_default(), attempt.pid.unwrap_or_default());
         parts.push(format!("claimed{at} by {worker} (process {pid} on {host})"));
     }
+    if let Some(bundle) = bundle(attempt) {
+        let counted = match attempt.outcome {
+            Some("error" | "lost") => "against none of which this counts",
+            _ => "which are counted together",
+        };
+        parts.push(format!("one of {} tasks of the bundle {bundle}, {counted}", bundle.n_tasks()));
+    }
     parts.push(end(attempt));
     parts.join("; ")
+}
+
+/// What shares its file, where that is more than one task.
+fn bundle(attempt: &Attempt) -> Option<Block> {
+    let file: TaskFile = attempt.name.parse().ok()?;
+    Some(file.attempt().block()).filter(|block| block.order() > 0)
 }
 
 fn end(attempt: &Attempt) -> String {

@@ -126,7 +126,8 @@ impl Report {
             (0, lost) => format!("{} lost or retracted, none failed", several(lost, "attempt")),
             (failed, lost) => format!("{} failed, {} lost or retracted", several(failed, "attempt"), grouped(lost as u64)),
         };
-        format!("{} {on}; {wrong}.", phases.join(" and "))
+        let bundles = if digest.bundles > 0 { " Map tasks share files: each such bundle counts as one attempt below." } else { "" };
+        format!("{} {on}; {wrong}.{bundles}", phases.join(" and "))
     }
 
     fn figures(&self, out: &mut String) {
@@ -165,7 +166,7 @@ impl Report {
         }
         facts.extend(ask.options.iter().map(|(key, value)| ("option", format!("{key}={value}"))));
         facts.push(("lease", show_time(ask.lease())));
-        facts.push(("limits", format!("{} errors, {} losses of one task", ask.max_errors, ask.max_lost)));
+        facts.push(("limits", format!("{} of one task, or {} times lost", several(ask.max_errors as usize, "error"), ask.max_lost)));
         facts.push(("looked at", show_ms(self.history.now)));
         out.push_str("<section id=\"facts\"><h2>This job, and this page</h2>\n<dl class=\"facts\">");
         for (name, value) in facts {

@@ -78,6 +78,11 @@ pub(super) fn slowest(out: &mut String, digest: &Digest) {
         }
         n => format!("{} took twice as long as the median of the phase, or longer.", several(n, "task")),
     };
+    let words = if digest.bundles > 0 {
+        "Tasks that share a file, a bundle, are told as one; a large bundle takes longer than a small one.".to_owned()
+    } else {
+        words
+    };
     let _ = writeln!(out, "<p class=\"lead\">{words}</p>");
     let rows: Vec<Vec<Cell>> = digest
         .slowest
