@@ -1,6 +1,5 @@
 //! The attempts of one task: what their files say, where these do not move any more; of the others only names and stamps.
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::Attempt;
@@ -137,10 +136,10 @@ pub(super) fn mark_counting(attempts: &mut [Attempt], end: Option<&End>) {
     }
 }
 
+/// All of them hold one task: the name that is sorted first is of the largest block.
 fn largest_done(attempts: &[Attempt]) -> Option<usize> {
-    let order = |attempt: &Attempt| attempt.name.parse::<TaskFile>().map_or(0, |file| file.attempt().block().order());
     let done = attempts.iter().enumerate().filter(|(_, attempt)| attempt.outcome == Some("result"));
-    done.min_by_key(|(_, attempt)| Reverse(order(attempt))).map(|(at, _)| at)
+    done.min_by_key(|(_, attempt)| attempt.name.parse::<ClaimName>().ok()).map(|(at, _)| at)
 }
 
 /// The attempts that earlier, retried ends blamed: they count no more.
