@@ -75,11 +75,11 @@ fn work_on_job(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) -> 
     trust.check(&args.job)?;
     let disk = RealDisk::at(&args.job);
     let ask = spec::load(&disk, &args.job)?.ask;
-    let _ = Plan::map(&disk, &args.job)?;
     trust.check_output(&args.job, &ask.output)?;
     if !is_each(&ask) {
         engine::make(apps, &ask.app, &Options(ask.options))?;
     }
+    let _ = Plan::map(&disk, &args.job)?;
     let supervisor = Supervisor::start(&args.job, args.slots.unwrap_or_else(cores), voice(args), trust::words(trust));
     let leash = supervisor.leash();
     reins.hand_to(move |times| if times == 1 { leash.leave() } else { leash.kill() });
