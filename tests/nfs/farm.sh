@@ -151,6 +151,9 @@ between() {
 # --- What must be true.
 nothing_expired() { [ "$(number_of expired)" = 0 ] || fail "in expired/: $(names expired)"; }
 
+# How soon a machine that is cut off may be taken for dead: when a lease is over; or when the server, which counts its own lease of as long in whole seconds, has given its locks away.
+soonest() { if is_version_3; then echo 9.9; else echo 8.9; fi; }
+
 # taken_back FROM TO CLAIM=BEAT...: waits until all have expired; each so many seconds after its last beat, by the server's clock.
 taken_back() {
   local from=$1 to=$2 pair claim waited all=

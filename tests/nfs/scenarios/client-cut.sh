@@ -27,7 +27,7 @@ if [ "$ARGUMENT" -lt 10 ]; then
 else
   sleep 0.5
   beats=$(last_beats $claims)
-  taken_back 9.9 15 $beats
+  taken_back "$(soonest)" 15 $beats
   open_gate map
   wait_for 60 there_are done 8 map-
   while [ $((SECONDS - began)) -lt "$ARGUMENT" ]; do sleep 0.5; done

@@ -12,7 +12,7 @@ claims=$(names claimed @node2)
 sleep 2
 power_off node2
 beats=$(last_beats $claims)
-taken_back 9.9 15 $beats
+taken_back "$(soonest)" 15 $beats
 open_gate map
 open_gate reduce
 began=$SECONDS

@@ -14,7 +14,7 @@ cut_off node2
 sleep 0.5
 beats=$(last_beats $claims)
 open_gate map # Its maps end now, but nothing they write arrives.
-taken_back 9.9 15 $beats
+taken_back "$(soonest)" 15 $beats
 wait_for 60 there_are done 8 map-
 sleep 4
 heal node2
