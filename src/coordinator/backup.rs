@@ -169,7 +169,7 @@ fn anything_waits(snapshot: &Snapshot) -> bool {
 
 /// Workers that hold no claim. The dead ones among them cost a descriptor that waits, no more.
 fn n_idle(snapshot: &Snapshot) -> usize {
-    let busy: BTreeSet<&WorkerName> = snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).map(|claim| &claim.worker).collect();
+    let busy: BTreeSet<&WorkerName> = snapshot.claims().map(|claim| &claim.worker).collect();
     snapshot.workers.iter().filter(|worker| !busy.contains(worker)).count()
 }
 

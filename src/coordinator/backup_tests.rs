@@ -59,7 +59,7 @@ struct Known {
 
 impl Known {
     fn all_run_for(snapshot: &Snapshot, run: Duration, limit: Duration) -> Known {
-        let claims = snapshot.blocks().flat_map(|(_, view)| view.claimed.iter());
+        let claims = snapshot.claims();
         let running = claims.map(|claim| (claim.clone(), run)).collect();
         Known { running, endings: HashMap::new(), stale: BTreeSet::new(), stuck: BTreeSet::new(), limit: Some(limit) }
     }

@@ -221,7 +221,7 @@ fn watched(shared: &Shared, now: Duration, lease: Duration) -> Watched {
 /// New claims are looked at at once where it matters soon for how long they have run.
 fn sight(shared: &Shared, tick: &Tick, is_tail: bool, sentry: &Thread) {
     let mut seen = lock(shared);
-    let claims: BTreeSet<ClaimName> = tick.snapshot.blocks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
+    let claims: BTreeSet<ClaimName> = tick.snapshot.claims().cloned().collect();
     seen.look_now |= is_tail && !claims.is_subset(&seen.claims);
     seen.claims = claims;
     let has_news = !tick.snapshot.workers.is_subset(&seen.workers) || seen.look_now;

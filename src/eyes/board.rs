@@ -16,7 +16,7 @@ use super::report::markup::{grouped, text};
 use super::status::{self, EndSeen, ErrorSeen, Lead, Pace, Status, Tasks, WorkerSeen};
 use super::{errors, tally};
 use crate::disk::Disk;
-use crate::ids::{ClaimName, Phase, WorkerName};
+use crate::ids::{ClaimName, Phase};
 use crate::job::end::End;
 use crate::job::layout;
 use crate::job::snapshot::{Shape, Snapshot};
@@ -249,8 +249,7 @@ impl Board {
 
 /// The first of the workers, and what each holds.
 fn workers(snapshot: &Snapshot) -> Vec<WorkerSeen> {
-    let claims: HashMap<&WorkerName, &ClaimName> =
-        snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).map(|claim| (&claim.worker, claim)).collect();
+    let claims = tally::claim_of_each(snapshot);
     let seen = snapshot.workers.iter().take(WORKERS_MAX).map(|worker| WorkerSeen {
         name: worker.to_string(),
         host: worker.host().to_owned(),

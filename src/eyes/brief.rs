@@ -14,11 +14,9 @@ use super::status::Tasks;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::end::Attempts;
-use crate::job::layout::COORDINATOR_LOCK;
+use crate::job::layout::{COORDINATOR_LOCK, STATUS_JSON};
 use crate::units::{for_shell, for_terminal, on_one_line};
 
-/// Where the coordinator keeps it.
-const STATUS_JSON: &str = "status.json";
 /// Largest one that is read, in bytes.
 const BYTES_MAX: u64 = 16 << 20;
 

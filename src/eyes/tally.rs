@@ -9,7 +9,7 @@ use super::ages::{Ages, Row, UPTO_S};
 use super::slow::Runs;
 use super::status::{ClaimSeen, HostSeen, Slow, Tasks, WorkerSeen};
 use crate::disk::{Disk, Soon};
-use crate::ids::{AttemptId, Block, Phase, TaskId};
+use crate::ids::{AttemptId, Block, ClaimName, Phase, TaskId, WorkerName};
 use crate::job::end::Attempts;
 use crate::job::layout::{self, COORDINATOR_LOCK, State};
 use crate::job::register::Presence;
@@ -37,7 +37,7 @@ pub(super) struct Beats {
 impl Beats {
     pub(super) fn look(disk: &dyn Disk, snapshot: &Snapshot) -> Beats {
         let workers = snapshot.workers.iter().take(LOOKS_MAX).map(layout::worker);
-        let claimed = snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).take(LOOKS_MAX);
+        let claimed = snapshot.claims().take(LOOKS_MAX);
         let paths = workers.chain(claimed.map(|claim| layout::held(State::Claimed, claim))).chain([COORDINATOR_LOCK.to_owned()]);
         // What is gone, or hangs with a dead machine's delegation, is done without.
         let stamps: HashMap<String, i128> = paths
@@ -149,8 +149,13 @@ pub(super) fn attempts(snapshot: &Snapshot) -> Attempts {
     Attempts { done: count(|view| view.done.len()), failed: count(|view| view.failed.len()), expired: count(|view| view.expired.len()) }
 }
 
+/// What each worker holds.
+pub(super) fn claim_of_each(snapshot: &Snapshot) -> HashMap<&WorkerName, &ClaimName> {
+    snapshot.claims().map(|claim| (&claim.worker, claim)).collect()
+}
+
 pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats, runs: &Runs<'_>) -> Vec<WorkerSeen> {
-    let claims: HashMap<_, _> = snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).map(|claim| (&claim.worker, claim)).collect();
+    let claims = claim_of_each(snapshot);
     let seen = snapshot.workers.iter().enumerate().map(|(n, worker)| WorkerSeen {
         name: worker.to_string(),
         host: worker.host().to_owned(),
@@ -166,8 +171,7 @@ pub(super) fn workers(disk: &dyn Disk, snapshot: &Snapshot, beats: &Beats, runs:
 
 pub(super) fn claims(snapshot: &Snapshot, beats: &Beats) -> Vec<ClaimSeen> {
     let mut claims: Vec<ClaimSeen> = snapshot
-        .blocks()
-        .flat_map(|(_, view)| view.claimed.iter())
+        .claims()
         .map(|claim| ClaimSeen {
             claim: claim.to_string(),
             task: claim.attempt.block().to_string(),

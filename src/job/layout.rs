@@ -35,7 +35,9 @@ pub const COORDINATOR_LOCK: &str = "coordinator.lock";
 /// The items of a job of commands (see [`crate::each`]), one behind the other.
 pub const ITEMS: &str = "items";
 /// What the coordinator sees, for a NAS's own file browser; it replaces them every few seconds.
-pub const BOARDS: [&str; 2] = ["status.html", "status.json"];
+pub const BOARDS: [&str; 2] = ["status.html", STATUS_JSON];
+/// The one for programs.
+pub const STATUS_JSON: &str = "status.json";
 /// Touch it to pause the job.
 pub const PAUSE: &str = "pause";
 /// Touch it to cancel the job.

@@ -179,6 +179,11 @@ impl Snapshot {
         self.blocks().filter(move |(block, _)| block.first().phase == phase)
     }
 
+    /// Every claim there is, in the order of their blocks.
+    pub fn claims(&self) -> impl Iterator<Item = &ClaimName> {
+        self.blocks().flat_map(|(_, view)| view.claimed.iter())
+    }
+
     /// Those that begin within these map tasks.
     pub fn map_blocks(&self, tasks: Range<u32>) -> impl Iterator<Item = (Block, &TaskView)> {
         let (first, end) = (Block::largest_from(tasks.start), Block::largest_from(tasks.end.max(tasks.start)));

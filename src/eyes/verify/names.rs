@@ -64,7 +64,7 @@ impl Inspection<'_> {
             }
             return;
         }
-        let claimed = self.snapshot.blocks().flat_map(|(_, view)| view.claimed.iter()).map(|claim| layout::held(State::Claimed, claim));
+        let claimed = self.snapshot.claims().map(|claim| layout::held(State::Claimed, claim));
         let left: Vec<String> = pending.chain(claimed).collect();
         if left.is_empty() {
             return;

@@ -76,7 +76,7 @@ impl Play {
 
     fn sight(&self, tick: &Tick, is_tail: bool) {
         let mut seen = self.sightings();
-        let claims: BTreeSet<ClaimName> = tick.snapshot.blocks().flat_map(|(_, view)| view.claimed.iter().cloned()).collect();
+        let claims: BTreeSet<ClaimName> = tick.snapshot.claims().cloned().collect();
         seen.look_now |= is_tail && !claims.is_subset(&seen.claims);
         seen.claims = claims;
         let has_news = !tick.snapshot.workers.is_subset(&seen.workers) || seen.look_now;
