@@ -78,5 +78,13 @@ pub fn write_whole(disk: &dyn Disk, path: &str, bytes: &[u8], flush: Flush) -> i
 
 /// The directory part of a path of ours; `.` for a name in the job directory itself.
 pub fn dir_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or(".", |(dir, _)| dir)
+    dir_and_name(path).0
+}
+
+/// The directory part of a path of ours, and the name in it. Byte by byte: names are short, and the simulated disk asks this all the time.
+pub fn dir_and_name(path: &str) -> (&str, &str) {
+    match path.bytes().rposition(|byte| byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (".", path),
+    }
 }

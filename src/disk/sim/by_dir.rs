@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::disk::create::dir_of;
+use crate::disk::create::dir_and_name;
 
 /// A value for each of some paths. Equal contents are equal, and hash alike, whatever was in it before.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ByDir<V>(BTreeMap<String, BTreeMap<String, V>>);
 
-fn name_in(path: &str) -> &str {
-    path.rsplit_once('/').map_or(path, |(_, name)| name)
-}
-
 impl<V> ByDir<V> {
     /// The value of a path.
     pub fn get(&self, path: &str) -> Option<&V> {
-        self.get_in(dir_of(path), name_in(path))
+        let (dir, name) = dir_and_name(path);
+        self.get_in(dir, name)
     }
 
     /// The value of a name in a directory.
@@ -25,7 +22,7 @@ impl<V> ByDir<V> {
 
     /// Gives a path this value; what it had before.
     pub fn insert(&mut self, path: &str, value: V) -> Option<V> {
-        let (dir, name) = (dir_of(path), name_in(path));
+        let (dir, name) = dir_and_name(path);
         let Some(names) = self.0.get_mut(dir) else {
             self.0.insert(dir.to_owned(), BTreeMap::from([(name.to_owned(), value)]));
             return None;
@@ -38,9 +35,9 @@ impl<V> ByDir<V> {
 
     /// Takes a path's value away.
     pub fn remove(&mut self, path: &str) -> Option<V> {
-        let dir = dir_of(path);
+        let (dir, name) = dir_and_name(path);
         let names = self.0.get_mut(dir)?;
-        let old = names.remove(name_in(path));
+        let old = names.remove(name);
         if names.is_empty() {
             self.0.remove(dir);
         }

@@ -8,7 +8,7 @@ use super::cache::Cache;
 use super::op::{Inode, Reply};
 use super::shared::Shared;
 use super::state::{Body, DiskState, Node};
-use crate::disk::create::dir_of;
+use crate::disk::create::{dir_and_name, dir_of};
 
 impl DiskState {
     pub(super) fn rename(&mut self, client: usize, from: &str, to: &str) -> Result<Reply, ErrorKind> {
@@ -156,5 +156,5 @@ impl DiskState {
 }
 
 fn is_hidden(path: &str) -> bool {
-    path.rsplit('/').next().is_some_and(|name| name.starts_with('.'))
+    dir_and_name(path).1.starts_with('.')
 }
