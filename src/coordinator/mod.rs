@@ -52,18 +52,14 @@ const FULL_LOOK_PERIOD: Duration = Duration::from_secs(5);
 const REST_PER_ROUND: u32 = 3;
 /// but no longer than this;
 const REST_MAX: Duration = Duration::from_millis(500);
-/// while the window is filled so many times as long,
-const REST_WHILE_FILLED: u32 = 9;
-/// and between these.
+/// while plenty of tasks wait so many times as long,
+const REST_WHILE_PLENTY: u32 = 24;
+/// but no longer than this;
+const REST_WHILE_PLENTY_MAX: Duration = Duration::from_millis(250);
+/// while the window is filled between these.
 const REST_WHILE_FILLED_MIN: Duration = Duration::from_millis(40);
 /// See [`REST_WHILE_FILLED_MIN`].
 const REST_WHILE_FILLED_MAX: Duration = Duration::from_secs(1);
-/// While so many tasks wait that no worker can be idle soon, so many times as long,
-const PLENTY: usize = 1024;
-/// see [`PLENTY`],
-const REST_WHILE_PLENTY: u32 = 24;
-/// but no longer than this.
-const REST_WHILE_PLENTY_MAX: Duration = Duration::from_millis(250);
 /// Done records read after one look.
 const READ_AHEAD: usize = 4096;
 
@@ -264,12 +260,11 @@ impl Coordinator {
     /// The rest after a round that took so long. It costs as much as the job has tasks, and every commit is an event: looking would be all that is done. While enough
     /// tasks wait to be claimed, thousands a second may end, and none of them need be seen at once.
     pub fn rest(&self, tick: &Tick) -> Duration {
-        let is_filled = self.window_of(&tick.snapshot).is_filled(&tick.snapshot);
-        if !is_filled && window::waiting(&tick.snapshot) >= PLENTY {
-            return (tick.looked * REST_WHILE_PLENTY).min(REST_WHILE_PLENTY_MAX);
+        if self.window_of(&tick.snapshot).is_filled(&tick.snapshot) {
+            return (tick.looked * REST_WHILE_PLENTY).clamp(REST_WHILE_FILLED_MIN, REST_WHILE_FILLED_MAX);
         }
-        match is_filled {
-            true => (tick.looked * REST_WHILE_FILLED).clamp(REST_WHILE_FILLED_MIN, REST_WHILE_FILLED_MAX),
+        match window::waiting(&tick.snapshot) >= window::PLENTY {
+            true => (tick.looked * REST_WHILE_PLENTY).min(REST_WHILE_PLENTY_MAX),
             false => (tick.looked * REST_PER_ROUND).min(REST_MAX),
         }
     }

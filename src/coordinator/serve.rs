@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::leases::{Leases, Watched};
 use super::probes::Probes;
-use super::{Coordinator, Tick, backup};
+use super::{Coordinator, Tick, backup, window};
 use crate::disk::rename::is_gone;
 use crate::disk::watch::{Waker, Watch};
 use crate::disk::{Created, Disk, Flush, Hold, Lock, create, fresh};
@@ -158,7 +158,7 @@ fn lead(
 ) -> Result<Led> {
     let mut backoff =
         crate::disk::watch::Backoff::new(Duration::from_millis(20), Duration::from_secs(1), u64::from(coordinator.name.pid()));
-    let mut worker_seen = coordinator.disk.now();
+    let (mut worker_seen, mut waited) = (coordinator.disk.now(), 0);
     while !stop.load(Relaxed) {
         let begun = coordinator.disk.now();
         if office.is_relieved(&*coordinator.disk) {
@@ -181,8 +181,8 @@ fn lead(
         bury(coordinator, shared);
         let is_tail = coordinator.spec.ask.backup && backup::may_be_wanted(&tick.snapshot);
         sight(shared, &tick, is_tail, sentry);
-        let waiting = tick.snapshot.blocks().any(|(_, view)| !view.pending.is_empty());
-        if !tick.snapshot.workers.is_empty() || !waiting {
+        let waiting = window::waiting(&tick.snapshot);
+        if !tick.snapshot.workers.is_empty() || waiting == 0 {
             worker_seen = coordinator.disk.now();
         } else if coordinator.disk.now().saturating_sub(worker_seen) > Duration::from_secs(5) {
             tell(News::NoWorker);
@@ -190,7 +190,9 @@ fn lead(
         }
         std::thread::sleep(coordinator.rest(&tick));
         coordinator.keep(tick.snapshot);
-        if tick.done > 0 {
+        // While enough is there, what every commit tells would be listened to in vain.
+        let is_under_way = waiting >= window::PLENTY && waiting != std::mem::replace(&mut waited, waiting);
+        if tick.done > 0 || is_under_way {
             backoff.reset();
             watch.busy();
             continue;

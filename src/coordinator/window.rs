@@ -12,6 +12,9 @@ pub(super) const LEAST: usize = 8192;
 /// In a larger one, such a part of it.
 const PART: usize = 8;
 
+/// While so many tasks wait no worker can be idle soon.
+pub(super) const PLENTY: usize = 1024;
+
 /// The window of a coordinator that issues at least `least` tasks at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
