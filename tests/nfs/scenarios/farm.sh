@@ -1,5 +1,6 @@
 # A farm: coordinators and standing workers on two machines, several jobs; one machine loses its power. All jobs finish, with the right bytes; one that waited for another, too.
 # ci: 4.2
+# lasts: 40
 # long: every
 text 4 20
 want $GATED sequential gated-words in -r 2
