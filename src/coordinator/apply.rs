@@ -8,6 +8,7 @@ use super::Coordinator;
 use super::plan::{Action, Ending};
 use crate::data::{Counters, Made};
 use crate::disk::rename::{is_gone, rename};
+use crate::disk::together::{self, Failed};
 use crate::disk::{Disk, Flush, Moved, Soon, create};
 use crate::error::{Error, Result};
 use crate::ids::{AttemptId, Block, ClaimName, Cover, Phase, TaskFile, cover};
@@ -21,6 +22,11 @@ use crate::units::stamp_utc;
 
 /// An open that hangs longer is a dead machine's delegation: the next attempt goes out beside the claim.
 const OPEN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Tasks issued together: few enough that what was planned is not too old for the last of them.
+const ISSUED_AT_ONCE: usize = 256;
+/// Done records read together, and after one look while workers are at work.
+pub(super) const READ_AT_ONCE: usize = 4096;
 
 /// How the job is to end.
 pub(super) struct Decision {
@@ -53,10 +59,10 @@ impl Coordinator {
     /// Does one action; [`Coordinator::tick`] is what calls it. `snapshot` is the one it was planned from.
     pub fn apply(&mut self, snapshot: &Snapshot, action: &Action) -> Result<()> {
         match action {
-            Action::Issue(attempt) => self.issue(*attempt),
+            Action::Issue(attempt) => self.issue(&[*attempt]),
             Action::Backup(attempt, slow) => {
                 self.log.event("backup", &attempt.to_string(), &format!("beside {slow}, which runs far longer than others did"));
-                self.issue(*attempt)
+                self.issue(&[*attempt])
             }
             Action::Expire(claim, why) => self.expire(claim, *why),
             Action::DropPending(attempt) => self.drop_pending(*attempt),
@@ -77,13 +83,26 @@ impl Coordinator {
         }
     }
 
-    fn issue(&mut self, attempt: AttemptId) -> Result<()> {
-        let path = layout::pending(attempt);
-        let event = Event::Issued { task: attempt.to_string(), job: self.spec.id.clone() };
-        create::write_whole(&*self.disk, &path, &Line::new(&self.name, event).to_bytes(), Flush::OnNetwork)
-            .map_err(|error| Error::io("cannot issue", self.root.join(&path), error))?;
-        if attempt.number > 1 {
-            self.log.event("issued", &attempt.to_string(), "");
+    /// Does the first of these actions, and those behind it that may be done at the same time; how many.
+    pub(super) fn apply_some(&mut self, snapshot: &Snapshot, actions: &[Action]) -> Result<usize> {
+        let issued = actions.iter().map_while(|action| if let Action::Issue(attempt) = action { Some(*attempt) } else { None });
+        let issued: Vec<AttemptId> = issued.take(ISSUED_AT_ONCE).collect();
+        match issued.len() {
+            0 => self.apply(snapshot, &actions[0]).map(|()| 1),
+            count => self.issue(&issued).map(|()| count),
+        }
+    }
+
+    fn issue(&mut self, attempts: &[AttemptId]) -> Result<()> {
+        let (disk, name, job) = (&*self.disk, &self.name, &self.spec.id);
+        let write = |number: usize| {
+            let event = Event::Issued { task: attempts[number].to_string(), job: job.clone() };
+            create::write_whole(disk, &layout::pending(attempts[number]), &Line::new(name, event).to_bytes(), Flush::OnNetwork)
+        };
+        let failed = |(number, error): Failed| Error::io("cannot issue", self.root.join(layout::pending(attempts[number])), error);
+        disk.at_once(attempts.len(), &write).map_err(failed)?;
+        for again in attempts.iter().filter(|attempt| attempt.number > 1) {
+            self.log.event("issued", &again.to_string(), "");
         }
         Ok(())
     }
@@ -150,32 +169,46 @@ impl Coordinator {
 
     /// The result of a done attempt; `None` marks it hollow, to be retracted.
     pub(super) fn result(&mut self, claim: &ClaimName) -> Result<Option<(Made, u64)>> {
-        if let Some(known) = self.results.get(claim) {
-            return Ok(Some(known));
+        if !self.results.has(claim) {
+            self.learn(&[claim])?;
         }
-        let read = outputs::done_record(&*self.disk, claim);
-        let read = read.map_err(|error| Error::io("cannot read", self.root.join(layout::held(State::Done, claim)), error))?;
-        match &read {
-            Some(result) => {
-                if claim.attempt.task.phase == Phase::Map {
-                    self.pace.add(claim.attempt.block(), result.1);
-                }
-                self.results.insert(claim, result);
+        Ok(self.results.get(claim))
+    }
+
+    /// Reads the results of these done attempts; those that have none are hollow from here on.
+    pub(super) fn learn(&mut self, claims: &[&ClaimName]) -> Result<()> {
+        for (claim, result) in claims.iter().copied().zip(self.records(claims)?) {
+            let Some(result) = result else {
+                self.hollow.insert(claim.clone());
+                continue;
+            };
+            if claim.attempt.task.phase == Phase::Map {
+                self.pace.add(claim.attempt.block(), result.1);
             }
-            None => _ = self.hollow.insert(claim.clone()),
+            self.results.insert(claim, &result);
         }
-        Ok(read)
+        Ok(())
+    }
+
+    /// What the files of these done attempts say, in their order.
+    pub(super) fn records(&self, claims: &[&ClaimName]) -> Result<Vec<Option<(Made, u64)>>> {
+        let disk = &*self.disk;
+        let failed = |(number, error): Failed| Error::io("cannot read", self.root.join(layout::held(State::Done, claims[number])), error);
+        together::all(disk, claims.len(), |number| outputs::done_record(disk, claims[number])).map_err(failed)
+    }
+
+    /// [`Self::learn`] of those that are not known, in portions: there may be a million.
+    fn learn_all<'a>(&mut self, claims: impl Iterator<Item = &'a ClaimName>) -> Result<()> {
+        let unknown: Vec<&ClaimName> = claims.filter(|claim| !self.results.has(claim)).collect();
+        unknown.chunks(READ_AT_ONCE).try_for_each(|some| self.learn(some))
     }
 
     fn plan_reduce(&mut self, snapshot: &Snapshot) -> Result<()> {
         let tasks = 0..snapshot.n_maps();
         let Cover { counted: counting, missing } =
             cover(tasks.clone(), snapshot.done_maps(tasks).filter(|claim| !self.hollow.contains(*claim)));
-        let mut complete = missing.is_empty();
-        for claim in &counting {
-            complete &= self.results.has(claim) || self.result(claim)?.is_some();
-        }
-        if !complete {
+        self.learn_all(counting.iter().copied())?;
+        if !missing.is_empty() || !counting.iter().all(|claim| self.results.has(claim)) {
             return Ok(()); // Some are hollow now: the next plan retracts them.
         }
         let counted = counting.into_iter().filter_map(|claim| {
@@ -192,6 +225,7 @@ impl Coordinator {
     fn finish(&mut self, snapshot: &Snapshot) -> Result<()> {
         let makers: Vec<&TaskView> =
             if self.spec.ask.is_map_only() { snapshot.maps.iter().collect() } else { snapshot.reduces.iter().collect() };
+        self.learn_all(makers.iter().flat_map(|view| &view.done))?;
         let mut sums = Vec::with_capacity(makers.len());
         let mut counting = Vec::new();
         let mut complete = true;
@@ -256,6 +290,7 @@ impl Coordinator {
     pub(super) fn decide(&mut self, snapshot: &Snapshot, decision: Decision, counting: &[ClaimName]) -> Result<()> {
         let Decision { outcome, error, blames, outputs, mut busy_ms } = decision;
         let (mut counters, mut skipped) = (Counters::new(), Vec::new());
+        self.learn_all(counting.iter())?;
         for claim in counting {
             if let Some((made, elapsed_ms)) = self.result(claim)? {
                 for (name, n) in &made.counters {

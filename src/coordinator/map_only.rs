@@ -6,14 +6,13 @@
 use std::collections::HashMap;
 
 use super::Coordinator;
-use super::apply::Decision;
+use super::apply::{Decision, READ_AT_ONCE};
 use crate::data::{Made, Stretch};
 use crate::disk::rename::is_gone;
 use crate::error::{Error, Result};
 use crate::ids::{ClaimName, WorkerName, cover};
 use crate::job::end::Outcome;
 use crate::job::layout;
-use crate::job::outputs;
 use crate::job::snapshot::Snapshot;
 
 impl Coordinator {
@@ -21,20 +20,21 @@ impl Coordinator {
     pub(super) fn finish_map_only(&mut self, snapshot: &Snapshot) -> Result<()> {
         let mut lengths = HashMap::new();
         let (mut complete, mut busy_ms) = (true, 0u64);
-        for claim in cover(0..snapshot.n_maps(), snapshot.done_maps(0..snapshot.n_maps())).counted {
+        let done = cover(0..snapshot.n_maps(), snapshot.done_maps(0..snapshot.n_maps())).counted;
+        for some in done.chunks(READ_AT_ONCE) {
             // Not remembered: there may be a million.
-            let read = outputs::done_record(&*self.disk, claim);
-            let read = read.map_err(|error| Error::io("cannot read", self.root.join(layout::held(layout::State::Done, claim)), error))?;
-            let is_good = match read {
-                Some((made, elapsed_ms)) => {
-                    busy_ms = busy_ms.saturating_add(elapsed_ms);
-                    self.has_its_segment(claim, &made, &mut lengths)?
+            for (claim, read) in some.iter().copied().zip(self.records(some)?) {
+                let is_good = match read {
+                    Some((made, elapsed_ms)) => {
+                        busy_ms = busy_ms.saturating_add(elapsed_ms);
+                        self.has_its_segment(claim, &made, &mut lengths)?
+                    }
+                    None => false,
+                };
+                if !is_good {
+                    complete = false;
+                    self.hollow.insert(claim.clone());
                 }
-                None => false,
-            };
-            if !is_good {
-                complete = false;
-                self.hollow.insert(claim.clone());
             }
         }
         if !complete {

@@ -60,8 +60,6 @@ const REST_WHILE_PLENTY_MAX: Duration = Duration::from_millis(250);
 const REST_WHILE_FILLED_MIN: Duration = Duration::from_millis(40);
 /// See [`REST_WHILE_FILLED_MIN`].
 const REST_WHILE_FILLED_MAX: Duration = Duration::from_secs(1);
-/// Done records read after one look.
-const READ_AHEAD: usize = 4096;
 
 /// One coordinator of one job.
 pub struct Coordinator {
@@ -185,13 +183,9 @@ impl Coordinator {
         // A claim that hung a moment ago would hang again: nothing to be done now, or the rounds would follow each other without rest.
         actions.retain(|action| !self.is_stuck_for_now(action));
         let mut done = 0;
-        for action in &actions {
-            // What was seen too long ago may be long untrue; the next tick looks anew.
-            if self.disk.now().saturating_sub(snapshot.taken) > self.spec.ask.lease() {
-                break;
-            }
-            self.apply(&snapshot, action)?;
-            done += 1;
+        // What was seen too long ago may be long untrue; the next tick looks anew.
+        while done < actions.len() && self.disk.now().saturating_sub(snapshot.taken) <= self.spec.ask.lease() {
+            done += self.apply_some(&snapshot, &actions[done..])?;
         }
         self.touch_pending(&snapshot)?;
         self.read_ahead(&snapshot)?;
@@ -245,14 +239,12 @@ impl Coordinator {
             0 => !self.read[claim.attempt.task.number as usize],
             _ => !self.results.has(claim) && !self.hollow.contains(*claim),
         };
-        let unread: Vec<&ClaimName> = done.filter(is_unread).take(READ_AHEAD).collect();
-        self.full_look.is_news = unread.len() == READ_AHEAD;
-        for claim in unread {
-            // One that is hollow is retracted by the next plan.
-            self.result(claim)?;
-            if claim.attempt.block().order() == 0 {
-                self.read[claim.attempt.task.number as usize] = true;
-            }
+        let unread: Vec<&ClaimName> = done.filter(is_unread).take(apply::READ_AT_ONCE).collect();
+        self.full_look.is_news = unread.len() == apply::READ_AT_ONCE;
+        // What is hollow is retracted by the next plan.
+        self.learn(&unread)?;
+        for alone in unread.iter().filter(|claim| claim.attempt.block().order() == 0) {
+            self.read[alone.attempt.task.number as usize] = true;
         }
         Ok(())
     }

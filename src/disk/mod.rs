@@ -11,6 +11,7 @@
 //! | a lock that is missing, local, or lost silently | `real.rs` (`try_lock`); nothing depends on it |
 //! | notification that does not cross machines, and our own reads waking us | `watch.rs` |
 //! | a call that never comes back | `patience.rs` |
+//! | a round trip for every call | `together.rs` |
 //! | other people: who owns a file, who may write it | `owner.rs`; [`crate::job::trust`] decides |
 //!
 //! The same code runs on [`real::RealDisk`] and on the simulated disk of `sim/`; the calls it hides are forbidden elsewhere by `clippy.toml`.
@@ -27,6 +28,7 @@ pub mod real;
 pub mod rename;
 #[doc(hidden)]
 pub mod sim;
+pub mod together;
 pub mod watch;
 
 /// One name in a listing. Names that begin with a dot (`.nfsXXXX`, our own temporaries) are never listed.
@@ -138,6 +140,12 @@ pub trait Disk: Send + Sync {
 
     /// Asks the server for a file's or directory's attributes (1 GETATTR). A name that may have been absent before: see [`fresh`].
     fn look(&self, path: &str) -> io::Result<Look>;
+
+    /// Does so many pieces of work that do not depend on each other, in any order: several at once where a call has far to go. After an error, which is told
+    /// with the number of its piece, no more are begun.
+    fn at_once(&self, count: usize, work: &together::Work<'_>) -> Result<(), together::Failed> {
+        together::Pile::new(count, work).in_turn()
+    }
 
     /// This client's monotonic clock.
     fn now(&self) -> Duration;

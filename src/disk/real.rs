@@ -28,6 +28,7 @@ use tempfile::NamedTempFile;
 
 use super::patience::{self, Hanging};
 use super::rename::is_gone;
+use super::together::{Failed, Pile, Work};
 use super::{Disk, Entry, Flush, Hold, Lock, Look, Slate, Soon};
 use crate::here;
 
@@ -254,6 +255,11 @@ impl Disk for RealDisk {
         let device = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
         let stamp = nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into());
         Ok(Look { stamp, inode: (device, stat.stx_ino), len: stat.stx_size })
+    }
+
+    fn at_once(&self, count: usize, work: &Work<'_>) -> Result<(), Failed> {
+        let pile = Pile::new(count, work);
+        if self.is_network() { pile.on_threads() } else { pile.in_turn() }
     }
 
     fn now(&self) -> Duration {

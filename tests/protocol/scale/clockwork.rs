@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,11 +52,17 @@ impl Inner {
 }
 
 impl Clockwork {
-    /// For `actors` actors, all of which wait for their first turn.
-    pub fn new(disk: &Arc<SimDisk>, actors: usize) -> Arc<Clockwork> {
-        let waiting = (0..actors).map(|actor| Reverse((Duration::ZERO, 0, actor))).collect();
+    /// For `actors` actors, all of which wait for their first turn but those that are to be hired.
+    pub fn new(disk: &Arc<SimDisk>, actors: usize, hired: Range<usize>) -> Arc<Clockwork> {
+        let waiting = (0..actors).filter(|actor| !hired.contains(actor)).map(|actor| Reverse((Duration::ZERO, 0, actor))).collect();
         let inner = Mutex::new(Inner { server: Server::default(), waiting, count: 0, actors: vec![Actor::default(); actors] });
         Arc::new(Clockwork { disk: Arc::clone(disk), inner, turns: (0..actors).map(|_| Condvar::new()).collect() })
+    }
+
+    /// Gives an actor a turn from now on.
+    pub fn hire(&self, actor: usize) {
+        let now = self.disk.now();
+        self.inner().wait(actor, now);
     }
 
     /// What an actor does first: waits for its first turn.
@@ -70,9 +77,18 @@ impl Clockwork {
 
     /// Asks the server for so many things, one after the other, and has the answers.
     pub fn call(&self, actor: usize, calls: u32) {
-        let mut inner = self.inner();
-        let until = inner.server.serve(self.disk.now(), calls, super::role(actor));
-        self.sleep(inner, actor, until);
+        let until = self.ask(actor, calls);
+        self.sleep(self.inner(), actor, until);
+    }
+
+    /// Asks the server for so many things, one after the other; when it will have the answers.
+    pub fn ask(&self, actor: usize, calls: u32) -> Duration {
+        self.inner().server.serve(self.disk.now(), calls, super::role(actor))
+    }
+
+    /// Does nothing until then.
+    pub fn rest_until(&self, actor: usize, time: Duration) {
+        self.sleep(self.inner(), actor, time);
     }
 
     /// Does nothing for so long.

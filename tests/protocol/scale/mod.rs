@@ -11,11 +11,13 @@ mod lead;
 mod table;
 mod toll;
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flockwork::disk::sim::run::SimDisk;
+use flockwork::disk::together::AT_ONCE;
 use flockwork::ids::{ClaimName, Phase};
 use flockwork::job::spec::{Bundle, Spec};
 
@@ -26,7 +28,9 @@ use toll::Priced;
 /// The first actors; all others are workers.
 const BOSS: usize = 0;
 const SENTRY: usize = 1;
-const FIRST_WORKER: usize = 2;
+/// Threads of the coordinator that make calls beside its own; they are hired for one pile of work after the other.
+const HANDS: Range<usize> = 2..1 + AT_ONCE;
+const FIRST_WORKER: usize = HANDS.end;
 
 /// Whose calls are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,11 +79,11 @@ impl Play {
         spec.format = spec.ask.bundle.format();
         let disk = SimDisk::new();
         bench::submit(&disk.client("submitter"), &spec, size.maps);
-        let time = Clockwork::new(&disk, FIRST_WORKER + workers);
+        let time = Clockwork::new(&disk, FIRST_WORKER + workers, HANDS);
         let (seen, sightings, over) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
         let play = Play { disk, time, spec, maps: size.maps, task, seen, sightings, over };
         std::thread::scope(|scope| {
-            for actor in 0..FIRST_WORKER + workers {
+            for actor in (0..FIRST_WORKER + workers).filter(|actor| !HANDS.contains(actor)) {
                 let play = &play;
                 let thread = std::thread::Builder::new().stack_size(512 << 10);
                 let run = move || {

@@ -9,17 +9,23 @@
 //! | `flush` | 1 | WRITE |
 //! | `rename` | 2 | LOOKUP or GETATTR of its source, RENAME |
 //! | all others | 1 | |
+//!
+//! Of the calls of one client that make or move a name in a directory its kernel lets one through at a time: OPEN of a draft, and what a rename takes.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use flockwork::disk::create::dir_of;
 use flockwork::disk::sim::run::SimClientDirect;
+use flockwork::disk::together::{Failed, Pile, Work};
 use flockwork::disk::{Disk, Entry, Flush, Hold, Lock, Look};
 
-use super::Role;
 use super::clockwork::Clockwork;
+use super::{BOSS, HANDS, Role};
 
 /// One call and its reply, on the wire and in the client.
 const ROUND_TRIP: Duration = Duration::from_micros(300);
@@ -54,6 +60,13 @@ pub struct Priced {
     actor: usize,
     /// The stamp of every directory when it was last listed.
     listed: Arc<Mutex<HashMap<String, i128>>>,
+    /// Until when every directory is kept by a call that changes it.
+    kept: Arc<Mutex<HashMap<String, Duration>>>,
+}
+
+thread_local! {
+    /// Whose calls those of this thread are, where they are not the client's own.
+    static HAND: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 struct PricedHold {
@@ -64,11 +77,26 @@ struct PricedHold {
 impl Priced {
     /// The disk of the actor of this number.
     pub fn new(disk: SimClientDirect, time: &Arc<Clockwork>, actor: usize) -> Priced {
-        Priced { disk, time: Arc::clone(time), actor, listed: Arc::default() }
+        Priced { disk, time: Arc::clone(time), actor, listed: Arc::default(), kept: Arc::default() }
+    }
+
+    fn actor(&self) -> usize {
+        HAND.get().unwrap_or(self.actor)
     }
 
     fn pay(&self, calls: u32) {
-        self.time.call(self.actor, calls);
+        self.time.call(self.actor(), calls);
+    }
+
+    /// Calls that change these directories.
+    fn pay_in(&self, dirs: &[&str], calls: u32) {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(until) = dirs.iter().filter_map(|dir| kept().get(*dir).copied()).max().filter(|until| *until > self.disk.now()) {
+            self.time.rest_until(self.actor(), until);
+        }
+        let until = self.time.ask(self.actor(), calls);
+        dirs.iter().for_each(|dir| _ = kept().insert((*dir).to_owned(), until));
+        self.time.rest_until(self.actor(), until);
     }
 }
 
@@ -90,7 +118,7 @@ impl Disk for Priced {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.pay(2);
+        self.pay_in(&[dir_of(from), dir_of(to)], 2);
         self.disk.rename(from, to)
     }
 
@@ -110,7 +138,8 @@ impl Disk for Priced {
     }
 
     fn draft(&self, dir: &str, bytes: &[u8], flush: Flush) -> io::Result<String> {
-        self.pay(3);
+        self.pay_in(&[dir], 1);
+        self.pay(2);
         self.disk.draft(dir, bytes, flush)
     }
 
@@ -138,6 +167,30 @@ impl Disk for Priced {
     fn look(&self, path: &str) -> io::Result<Look> {
         self.pay(1);
         self.disk.look(path)
+    }
+
+    fn at_once(&self, count: usize, work: &Work<'_>) -> Result<(), Failed> {
+        assert_eq!(self.actor, BOSS, "the hands are the coordinator's");
+        let (pile, at_work) = (Pile::new(count, work), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for hand in HANDS.take(pile.helpers()) {
+                self.time.hire(hand);
+                at_work.fetch_add(1, Relaxed);
+                let (pile, at_work) = (&pile, &at_work);
+                scope.spawn(move || {
+                    HAND.set(Some(hand));
+                    self.time.begin(hand);
+                    pile.work_off();
+                    at_work.fetch_sub(1, Relaxed);
+                    self.time.leave();
+                });
+            }
+            pile.work_off();
+            while at_work.load(Relaxed) > 0 {
+                self.time.rest(self.actor, ROUND_TRIP / 4);
+            }
+        });
+        pile.ended()
     }
 
     fn now(&self) -> Duration {
