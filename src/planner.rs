@@ -67,9 +67,15 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
         check_same(root, &written, &spec.ask)?;
         return plan_if_needed(|_| Ok(app), root, disk, written);
     }
+    announce(root);
     let _ = plan::create_map(&*disk, root, &written.id, &splits, ranges)?;
     let maps = maps(&*disk, root)?;
     Ok(Planned { spec: written, disk, maps })
+}
+
+/// Lets whoever serves the farm that the new job lies in see it; where that folder may not be touched, they see it with the next.
+fn announce(root: &Path) {
+    let _ = RealDisk::at(root.join("..")).announce(".");
 }
 
 /// How many map tasks of such a job share a file at most. Where a map task makes an output none do, and by themselves none where people may count on their number: a mapper command is started once for each task's lines, and

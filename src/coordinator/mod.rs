@@ -189,6 +189,10 @@ impl Coordinator {
         }
         self.touch_pending(&snapshot)?;
         self.read_ahead(&snapshot)?;
+        if ended {
+            // Nobody leads from here on, and nobody will touch it again.
+            self.disk.announce(PHASE).map_err(|error| self.unreadable(error))?;
+        }
         Ok(Tick { snapshot, done, ended, looked })
     }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | rename and link that succeeded and say they did not (a lost reply) | `rename.rs`, `create.rs` |
 //! | a listing or a name that is stale, for a minute or for good | `fresh.rs` |
+//! | a last change that others never see | `announce.rs` |
 //! | a half-written file under a final name; tempfile's 0600 | `real.rs` (`draft`) |
 //! | a lock that is missing, local, or lost silently | `real.rs` (`try_lock`); nothing depends on it |
 //! | notification that does not cross machines, and our own reads waking us | `watch.rs` |
@@ -20,6 +21,7 @@
 use std::io;
 use std::time::Duration;
 
+mod announce;
 pub mod create;
 pub mod fresh;
 pub mod owner;
@@ -137,6 +139,11 @@ pub trait Disk: Send + Sync {
 
     /// Sets the mtime of a file or directory to the *server's* now, by path (1 SETATTR).
     fn touch(&self, path: &str) -> io::Result<()>;
+
+    /// Said of a directory by whoever made its last change for some time: lets all other clients see it. See [`announce`].
+    fn announce(&self, dir: &str) -> io::Result<()> {
+        self.touch(dir)
+    }
 
     /// Asks the server for a file's or directory's attributes (1 GETATTR). A name that may have been absent before: see [`fresh`].
     fn look(&self, path: &str) -> io::Result<Look>;

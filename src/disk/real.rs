@@ -257,6 +257,10 @@ impl Disk for RealDisk {
         Ok(Look { stamp, inode: (device, stat.stx_ino), len: stat.stx_size })
     }
 
+    fn announce(&self, dir: &str) -> io::Result<()> {
+        if self.is_network() { super::announce::announce(self, dir) } else { Ok(()) }
+    }
+
     fn at_once(&self, count: usize, work: &Work<'_>) -> Result<(), Failed> {
         let pile = Pile::new(count, work);
         if self.is_network() { pile.on_threads() } else { pile.in_turn() }

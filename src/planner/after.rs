@@ -99,7 +99,10 @@ pub fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<()> {
     let spec = Spec { format: ask.bundle.format(), id: crate::here::nonce(16), submitted: stamp_utc(), cwd: cwd()?, ask };
     let (written, created) = spec::submit(&*disk, root, &spec)?;
     match created {
-        Created::Now => Ok(()),
+        Created::Now => {
+            super::announce(root);
+            Ok(())
+        }
         Created::Before => super::check_same(root, &written, &spec.ask),
     }
 }

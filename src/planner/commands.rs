@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Holds, Planned, check_same, cwd, holds, make_dir, maps, refuse_other_things};
+use super::{Holds, Planned, announce, check_same, cwd, holds, make_dir, maps, refuse_other_things};
 use crate::data::{Piece, Split};
 use crate::disk::real::RealDisk;
 use crate::disk::{Created, Disk, create};
@@ -50,8 +50,9 @@ fn write_commands(root: &Path, ask: &Ask, items: &Items) -> Result<(Arc<dyn Disk
     write_items(&*disk, root, ask, items)?;
     let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask: ask.clone() };
     let (written, created) = spec::submit(&*disk, root, &spec)?;
-    if created == Created::Before {
-        check_same(root, &written, ask)?;
+    match created {
+        Created::Now => announce(root),
+        Created::Before => check_same(root, &written, ask)?,
     }
     Ok((disk, written))
 }

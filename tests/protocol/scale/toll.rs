@@ -14,6 +14,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,8 +59,8 @@ pub struct Priced {
     disk: SimClientDirect,
     time: Arc<Clockwork>,
     actor: usize,
-    /// The stamp of every directory when it was last listed.
-    listed: Arc<Mutex<HashMap<String, i128>>>,
+    /// What every directory held when it was last listed. (The stamps of simulated directories tell nothing.)
+    listed: Arc<Mutex<HashMap<String, u64>>>,
     /// Until when every directory is kept by a call that changes it.
     kept: Arc<Mutex<HashMap<String, Duration>>>,
 }
@@ -100,13 +101,19 @@ impl Priced {
     }
 }
 
+fn hash_of(names: &[Entry]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Disk for Priced {
     fn list(&self, dir: &str) -> io::Result<Vec<Entry>> {
         self.pay(1);
-        let stamp = self.disk.look(dir)?.stamp;
         let names = self.disk.list(dir)?;
-        let before = self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_owned(), stamp);
-        if before != Some(stamp) {
+        let hash = hash_of(&names);
+        let before = self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_owned(), hash);
+        if before != Some(hash) {
             self.pay(1 + (names.len() / NAMES_PER_READDIR) as u32);
         }
         Ok(names)

@@ -150,3 +150,22 @@ fn scenario_20_listings_that_stay_old_until_the_client_changes_the_directory_cos
     };
     assert!(!state.children("expired").iter().any(|entry| lost(&entry.name)), "{}", bench::tree(&state));
 }
+
+/// NFSv3 tells that a directory has changed by its stamp, and a server's clock ticks: whoever listed `phase/` in the tick in which the end got its name would
+/// believe that listing for ever, and wait. (Two slots on a real NFSv3 mount did.)
+#[test]
+fn whoever_has_named_the_end_touches_phase_once_more_before_it_goes() {
+    let (disk, calls) = (fresh(), Arc::new(Mutex::new(Vec::new())));
+    let said = Arc::clone(&calls);
+    let hear = move |_: &str, op: &Op| {
+        match op {
+            Op::Link { to, .. } if to.starts_with("phase/") => said.lock().expect("nobody panicked").push("a name"),
+            Op::Touch { path } if path == "phase" => said.lock().expect("nobody panicked").push("a touch"),
+            _ => {}
+        }
+        false
+    };
+    disk.inject(1, hear, What::Stale);
+    run(&disk, "the last touch", &honest);
+    assert_eq!(calls.lock().expect("nobody panicked").last(), Some(&"a touch"), "{calls:?}");
+}
