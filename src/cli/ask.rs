@@ -92,7 +92,7 @@ impl LaterArgs {
         if self.submit || self.after.is_empty() {
             return Ok(());
         }
-        let error = Error::new(ErrorKind::Usage, "cannot start a job here that waits for another: --after goes with --submit;");
+        let error = Error::new(ErrorKind::Usage, "cannot start a job here --after another");
         Err(error.advise("add --submit, and `flockwork coordinator` and `flockwork worker` run it in its turn; or let `flockwork wait JOB` go before this command"))
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
 pub(super) fn check_early(path: &Path, root: &Path) -> Result<()> {
     let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (path_full, root) = (full(path), full(root));
-    let is_made_later = path_full.parent().is_some_and(|dir| !dir.exists() && (root.starts_with(dir) || dir.starts_with(&root)));
+    let is_made_later = path_full.parent().is_some_and(|dir| !dir.is_dir() && (root.starts_with(dir) || dir.starts_with(&root)));
     if is_made_later { Ok(()) } else { check(path) }
 }
 

@@ -77,7 +77,7 @@ fn parse_typed_idle(text: &str) -> Result<String, String> {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if !args.slurm && (args.submit || !args.sbatch.is_empty()) {
-        let error = Error::new(ErrorKind::Usage, "cannot start workers by ssh with options of sbatch;");
+        let error = Error::new(ErrorKind::Usage, "cannot start workers by ssh with options of sbatch");
         return Err(error.advise("--submit and what stands behind -- go with --slurm, not with --hosts"));
     }
     // Read before anything is made.

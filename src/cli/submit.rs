@@ -48,7 +48,7 @@ pub(super) fn check_served(root: &Path) -> Result<()> {
     if !matches!(farm::place(above), Ok(Place::Farm | Place::Nowhere)) {
         return Ok(());
     }
-    let error = Error::new(ErrorKind::Usage, "cannot submit a job that no worker of its farm would see:").on(root).because(cause);
+    let error = Error::new(ErrorKind::Usage, "cannot submit a job that no worker of its farm would see, in").on(root).because(cause);
     Err(error.advise("choose another --job"))
 }
 

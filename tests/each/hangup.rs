@@ -32,7 +32,9 @@ fn neither_worker_nor_coordinator_leaves_on_one() {
     let coordinator = without_hangups(&farm, &["coordinator", "job"]);
     let worker = without_hangups(&farm, &["worker", "job", "--slots", "1"]);
     farm.wait_for("it runs", || farm.has("ran").then_some(()));
-    [&coordinator, &worker].map(|program| program.signal_all(Signal::HUP));
+    for program in [&coordinator, &worker] {
+        program.signal_all(Signal::HUP);
+    }
     farm.write("go", "");
     coordinator.ends_with(0);
     worker.ends_with(0);
