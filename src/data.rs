@@ -100,6 +100,9 @@ pub struct Ran {
     /// The signal that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+    /// It was ended because it ran for too long; it may have exited with 0 all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed_out: bool,
     /// When it was started, in milliseconds since 1970 by its machine's clock; for people.
     pub start_ms: i64,
     /// When it had ended.

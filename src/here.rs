@@ -52,8 +52,29 @@ pub fn close_umask(group_may_write: bool) {
     rustix::process::umask(before | closed);
 }
 
+/// The signals that tell this process to end. A hangup is none of them where whoever started it has seen to that, as `nohup` does.
+pub fn signals_to_end() -> Vec<i32> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let hangup = (!ignores(&status, SIGHUP)).then_some(SIGHUP);
+    [SIGINT, SIGTERM].into_iter().chain(hangup).collect()
+}
+
+/// Whether the process of this `/proc/PID/status` ignores the signal: a bit per signal, from 1 on.
+fn ignores(status: &str, signal: i32) -> bool {
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.unwrap_or(0) >> (signal - 1) & 1 == 1
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_is_ignored_is_read_bit_by_bit() {
+        let status = "Name:\tx\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
+        assert_eq!([1, 2, 13, 14].map(|signal| super::ignores(status, signal)), [true, false, true, false]);
+        assert!(!super::ignores("", 1));
+    }
+
     #[test]
     fn scenario_24_no_two_incarnations_share_a_name() {
         let names: std::collections::HashSet<_> = (0..1000).map(|_| super::new_name()).collect();

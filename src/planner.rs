@@ -11,7 +11,7 @@ use crate::app::Options;
 use crate::data::{BadRecord, Failure, ShuffleForm, Split};
 use crate::disk::Disk;
 use crate::disk::real::{self, RealDisk};
-use crate::each::orders::is_each;
+use crate::each::orders::{self, is_each};
 use crate::engine::split::{SplitRule, plan_splits, whole_files};
 use crate::engine::{self, AnyApp, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
@@ -214,9 +214,11 @@ fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
         asked.output = input::stored_path(&absolute(Path::new(&asked.output))?, root)?;
     }
     let relative = asked.inputs.iter().any(|typed| Path::new(typed).is_relative());
-    let mut differs = there.ask.differences(&asked);
+    let are_commands = is_each(&there.ask) && is_each(&asked);
+    let mut differs = if are_commands { orders::differences(&there.ask, &asked)? } else { there.ask.differences(&asked) };
     if relative && there.cwd != cwd()? {
-        differs.push(format!("the inputs were typed in {}", there.cwd));
+        let what = if are_commands { "it was submitted" } else { "the inputs were typed" };
+        differs.push(format!("{what} in {}", there.cwd));
     }
     if differs.is_empty() {
         return Ok(());

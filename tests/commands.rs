@@ -45,6 +45,19 @@ fn status_tells_how_a_job_stands() {
 }
 
 #[test]
+fn what_is_written_to_stdout_by_its_path_replaces_nothing() {
+    let farm = Farm::with_books();
+    finished(&farm);
+    for command in ["metrics job", "trace job", "report job"] {
+        farm.write("out", "before\n");
+        farm.write("script", format!("{{ {} {command} -o /dev/stdout && echo; echo after; }} >> out", super::common::FLOCKWORK));
+        farm.start_as("sh", &["script"]).ends_with(0);
+        let out = String::from_utf8(farm.read("out")).expect("UTF-8");
+        assert!(out.starts_with("before\n") && out.ends_with("\nafter\n") && out.len() > 100, "{command}: {out}");
+    }
+}
+
+#[test]
 fn looking_at_a_job_changes_nothing_in_it() {
     let farm = Farm::with_books();
     finished(&farm);

@@ -3,8 +3,11 @@
 use super::common::{FLOCKWORK, Farm, Program};
 use std::rc::Rc;
 
+mod again;
 mod broken;
 mod chained;
+mod hangup;
+mod joblog;
 mod killed;
 mod refused;
 
@@ -53,6 +56,10 @@ fn json_items_fill_the_command_by_their_fields() {
     farm.write("list", "{\"id\":1,\"name\":\"a b\"}\n\n{\"id\":[2],\"name\":\"c\"}\n");
     farm.ok(&["each", "--job", "job", "--json-items", "-a", "list", "--", "echo", "{id}:{name}", "{#}"]);
     assert_eq!(cat(&farm, &[]), "1:a b 1\n[2]:c 2\n");
+    let items = ["{\"v\":12345678901234567890123}", "{\"v\":0.10}", "{\"v\":{\"z\":1, \"a\":2}}", "{\"v\":1e400}"];
+    farm.ok(&[&["each", "--job", "exact", "--json-items", "--", "echo", "{v}", ":::"], &items[..]].concat());
+    let exact = "12345678901234567890123\n0.10\n{\"z\":1, \"a\":2}\n1e400\n";
+    assert_eq!(text(&farm.ok(&["cat", "exact"])), exact, "as they stand there");
     farm.run(&["each", "--job", "other", "--json-items", "-a", "list", "--", "echo", "{nmae}"])
         .fails_saying(1, &["2 of 2 tasks", "the item has no field `nmae`"]);
 }

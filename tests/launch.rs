@@ -84,6 +84,25 @@ fn a_worker_that_does_not_stay_is_told_with_its_words() {
 }
 
 #[test]
+fn slots_that_are_typed_count_before_those_of_the_file() {
+    let farm = with_stand_ins();
+    farm.write("hosts", "3/dead\nnode7\t# the new one\n2/:\n");
+    let launch = with(&farm, &[], &["launch", "farm", "--hosts", "hosts", "--slots", "1", "--idle", "60s"]);
+    launch.fails_saying(1, &["2 of 3 hosts have a worker"]);
+    for pid in started(&launch) {
+        let _ = kill_process(pid, Signal::TERM);
+        farm.wait_for("it has left", || test_kill_process(pid).is_err().then_some(()));
+    }
+    let text = String::from_utf8(launch.stdout()).expect("UTF-8");
+    assert!(text.lines().count() == 2 && text.lines().all(|line| line.contains(" with 1 slot; ")), "{text}");
+    let ssh = told(&farm, "ssh");
+    assert_eq!(ssh.matches(" --slots 1 ").count(), 2, "{ssh}");
+    // What is only printed can be given to sbatch, also where there is no farm yet.
+    with(&farm, &[], &["launch", "fresh", "--slurm"]).ends_with(0);
+    assert!(farm.has("fresh/.launch"));
+}
+
+#[test]
 fn the_batch_script_drains_before_the_time_limit_and_is_requeued() {
     let farm = with_stand_ins();
     let dawdle = super::stragglers::dawdle();
@@ -97,7 +116,7 @@ fn the_batch_script_drains_before_the_time_limit_and_is_requeued() {
     for line in ["#SBATCH --time=2:00:00", "#SBATCH -p short", "#SBATCH --signal=B:USR1@120", "#SBATCH --requeue"] {
         assert!(script.lines().any(|there| there == line), "{line}: {script}");
     }
-    assert!(!farm.has("farm/.launch"), "printing makes nothing");
+    assert!(farm.has("farm/.launch"), "Slurm starts nothing where its words have no folder to go to");
     farm.write("batch.sh", &script);
     let path = format!("PATH={}:{}", farm.path("bin").display(), std::env::var("PATH").expect("a path"));
     for (signal, requeued) in [(Signal::TERM, ""), (Signal::USR1, "requeue|7|\n")] {

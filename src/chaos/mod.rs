@@ -17,6 +17,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::end::{self, End};
 use crate::job::layout::PHASE;
+use crate::units::plural;
 
 pub mod compare;
 pub mod crew;
@@ -81,10 +82,10 @@ impl<'a> Havoc<'a> {
             let crew = self.crew()?;
             if !crew.slots.is_empty() {
                 (self.say)(&format!(
-                    "{} slots of {} workers and {} coordinators of this job run here",
-                    crew.slots.len(),
-                    crew.supervisors.len(),
-                    crew.leaders.len()
+                    "{} of {} and {} of this job run here",
+                    plural(crew.slots.len() as u64, "slot"),
+                    plural(crew.supervisors.len() as u64, "worker"),
+                    plural(crew.leaders.len() as u64, "coordinator")
                 ));
                 return Ok(true);
             }
@@ -205,7 +206,7 @@ impl<'a> Havoc<'a> {
     fn kill_supervisor(&mut self, crew: &Crew, supervisor: &Process) -> Result<()> {
         let Some(recipe) = supervisor.recipe() else { return Ok(()) };
         if supervisor.signal(Signal::KILL) {
-            (self.say)(&format!("killed worker {} with its {} slots", supervisor.pid, crew.slots_of(supervisor.pid)));
+            (self.say)(&format!("killed worker {} with its {}", supervisor.pid, plural(crew.slots_of(supervisor.pid) as u64, "slot")));
             self.tally.supervisors += 1;
             self.start_again(&recipe)?;
         }
@@ -224,7 +225,7 @@ impl<'a> Havoc<'a> {
             return self.start_again(&recipe);
         }
         // The same `run` again might make a job of its own: its two parts are started instead.
-        (self.say)(&format!("killed run {} with its {slots} slots", leader.pid));
+        (self.say)(&format!("killed run {} with its {}", leader.pid, plural(slots as u64, "slot")));
         let (leads, works) = commands(&self.root, slots);
         self.start_again(&recipe.with(&refs(&leads)))?;
         if slots > 0 { self.start_again(&recipe.with(&refs(&works))) } else { Ok(()) }

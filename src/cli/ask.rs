@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::data::ShuffleForm;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ORDER_MAX;
 use crate::job::layout::OUTPUT;
 use crate::job::spec::{Ask, Bundle, REDUCES_MAX};
@@ -82,8 +82,19 @@ pub(super) struct LaterArgs {
     #[arg(long, conflicts_with_all = ["slots", "quiet", "json"])]
     pub submit: bool,
     /// With --submit: start only when this job has finished; may be given again. The inputs need not exist before that
-    #[arg(long, value_name = "JOB", requires = "submit")]
+    #[arg(long, value_name = "JOB")]
     pub after: Vec<String>,
+}
+
+impl LaterArgs {
+    /// Refuses `--after` without `--submit`. Problem: clap waives `requires` where the command line has an option that `--submit` excludes. Workaround: here.
+    pub fn check(&self) -> Result<()> {
+        if self.submit || self.after.is_empty() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Usage, "cannot start a job here --after another");
+        Err(error.advise("add --submit, and `flockwork coordinator` and `flockwork worker` run it in its turn; or let `flockwork wait JOB` go before this command"))
+    }
 }
 
 /// What is done about records that an app cannot take.

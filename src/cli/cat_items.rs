@@ -1,6 +1,6 @@
 //! `flockwork cat` of a job of commands: what they wrote, in the order of the items, stdout to stdout and stderr to stderr; verified on the way.
 //!
-//! Commands that failed are among them: by then what they said matters most. What has not ended yet is missing, and that is said.
+//! Commands that failed for good are among them: by then what they said matters most. What has not ended yet, or is to be run again, is missing, and that is said.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use super::open::Job;
 use crate::data::Stretch;
 use crate::each::segment::Reader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::eyes::items::{Items, Went, went};
+use crate::eyes::items::{Fates, Items, Went};
 use crate::ids::{ClaimName, Phase, TaskId};
 use crate::job::layout;
 use crate::job::snapshot::{Belief, Shape, Snapshot};
@@ -25,12 +25,15 @@ pub(super) fn cat(job: &Job, task: Option<&str>, tag: bool, out: &mut dyn Write,
     let shape = Shape { maps: items.count(), reduces: 0 };
     let unreadable = |error| Error::io("cannot read the job", &job.root, error);
     let snapshot = Snapshot::take(&*job.disk, shape, Belief::Glance).map_err(unreadable)?;
+    let fates = Fates::of(&*job.disk, &job.spec, &snapshot);
     let (mut readers, mut missing) = (HashMap::new(), 0u64);
     for (number, view) in (0..).zip(&snapshot.maps).filter(|(number, _)| wanted.is_none_or(|wanted| wanted == *number)) {
-        let Some(Went { claim, ran: Some(ran), .. }) = went(&*job.disk, view).map_err(unreadable)? else {
-            missing += u64::from(view.done.is_empty() && view.failed.is_empty());
+        let Some(Went { claim, ran, .. }) = fates.went(number, view).map_err(unreadable)? else {
+            missing += 1;
             continue;
         };
+        // Of one that was given up without a command's end nothing was kept.
+        let Some(ran) = ran else { continue };
         let tag = if tag { Some([items.item(number)?, b"\t".to_vec()].concat()) } else { None };
         copy(job, &claim, &ran.out, &mut readers, tag.as_deref(), out)?;
         out.flush().map_err(|error| Error::io("cannot write to", "stdout", error))?;
@@ -39,7 +42,8 @@ pub(super) fn cat(job: &Job, task: Option<&str>, tag: bool, out: &mut dyn Write,
     if missing == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("flockwork: {missing} of {} tasks have not ended yet", snapshot.maps.len());
+    let why = if snapshot.phases.end { "were not run to their end before the job's" } else { "have not ended yet" };
+    eprintln!("flockwork: {missing} of {} tasks {why}", snapshot.maps.len());
     Ok(ExitCode::from(super::FAILED))
 }
 

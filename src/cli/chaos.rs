@@ -20,7 +20,7 @@ use crate::eyes::verify;
 use crate::here;
 use crate::job::end::{End, Outcome};
 use crate::job::layout::JOB_JSON;
-use crate::units::parse_time;
+use crate::units::{parse_time, plural};
 
 /// Workers that are just starting are waited for so long.
 const CREW_LIMIT: Duration = Duration::from_secs(5);
@@ -133,8 +133,11 @@ fn check(job: &Job) -> Result<()> {
 
 fn words_of(tally: &Tally) -> String {
     format!(
-        "killed {} slots, {} workers and {} coordinators; stopped {} slots for a while",
-        tally.slots, tally.supervisors, tally.coordinators, tally.stopped
+        "killed {}, {} and {}; stopped {} for a while",
+        plural(tally.slots.into(), "slot"),
+        plural(tally.supervisors.into(), "worker"),
+        plural(tally.coordinators.into(), "coordinator"),
+        plural(tally.stopped.into(), "slot")
     )
 }
 
@@ -231,6 +234,12 @@ fn parse_stop(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
     use crate::cli::fixture::Bench;
+
+    #[test]
+    fn one_of_a_kind_is_told_as_one() {
+        let tally = Tally { slots: 1, supervisors: 2, coordinators: 1, stopped: 0 };
+        assert_eq!(words_of(&tally), "killed 1 slot, 2 workers and 1 coordinator; stopped 0 slots for a while");
+    }
 
     #[test]
     fn a_difference_is_told_by_file_and_byte() {

@@ -11,6 +11,7 @@ use super::ask::{self, FarmArgs, LaterArgs, ms, parse_lease};
 use super::joblog;
 use super::open::{self, Job};
 use super::run::{self, HereArgs};
+use super::submit::check_served;
 use crate::data::ShuffleForm;
 use crate::each::APP;
 use crate::each::items::{Form, Items};
@@ -85,6 +86,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let started = Instant::now();
+    args.later.check()?;
     let (command, typed) = split(&args.command)?;
     let (source, items) = items(&args, typed)?;
     let orders = Orders { command, form: items.form, timeout: args.timeout, fail_fast: args.fail_fast };
@@ -92,9 +94,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         return dry_run(&orders, &items);
     }
     let root = ask::dir_or_new(args.job.as_deref(), APP);
+    args.joblog.iter().try_for_each(|path| joblog::check_early(path, &root))?;
     let trust = args.here.trust.resolve()?;
     let ask = ask(&args, &orders, &items, source);
     if args.later.submit {
+        check_served(&root)?;
         match ask.after.is_empty() {
             true => _ = open::submit_commands(&root, &ask, &items, &trust)?,
             false => open::submit_commands_later(&root, &ask, &items, &trust)?,
@@ -104,6 +108,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let planned = open::submit_commands(&root, &ask, &items, &trust)?;
     drop(items);
+    args.joblog.iter().try_for_each(|path| joblog::check(path))?;
     let code = run::drive(&root, planned, &args.here, &trust, started);
     if let Some(path) = &args.joblog
         && code.is_ok()

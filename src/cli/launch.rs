@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::farm::batch::Batch;
 use crate::farm::hosts::{self, Host};
 use crate::farm::{self, leaving::Until};
-use crate::units::{for_shell, for_terminal, on_one_line, word_for_shell};
+use crate::units::{for_shell, for_terminal, on_one_line, plural, word_for_shell};
 
 /// Where the workers' words go, in the farm.
 const WORDS: &str = ".launch";
@@ -39,13 +39,13 @@ pub(super) struct Args {
     /// Start a worker on each host of this file, by ssh
     #[arg(long, value_name = "FILE", required_unless_present = "slurm", conflicts_with = "slurm")]
     hosts: Option<PathBuf>,
-    /// Print a batch script for sbatch: its worker leaves before the time limit, and the job is requeued
+    /// Print a batch script for sbatch, and make the folder that its words go to: its worker leaves before the time limit, and the job is requeued
     #[arg(long)]
     slurm: bool,
     /// With --slurm: give the batch script to sbatch
     #[arg(long)]
     submit: bool,
-    /// Slots of each worker [default: those of the hosts file; else the cores]
+    /// Slots of each worker, whatever the hosts file says [default: those of the hosts file; else the cores]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096), value_name = "N")]
     slots: Option<u32>,
     /// This program on the other machines [default: the path it has here]
@@ -77,7 +77,7 @@ fn parse_typed_idle(text: &str) -> Result<String, String> {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if !args.slurm && (args.submit || !args.sbatch.is_empty()) {
-        let error = Error::new(ErrorKind::Usage, "cannot start workers by ssh with options of sbatch;");
+        let error = Error::new(ErrorKind::Usage, "cannot start workers by ssh with options of sbatch");
         return Err(error.advise("--submit and what stands behind -- go with --slurm, not with --hosts"));
     }
     // Read before anything is made.
@@ -89,12 +89,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let words = farm.join(WORDS);
     let batch = Batch { program: &program, farm: &farm, words: &words, options: &options, slots: args.slots, sbatch: &args.sbatch };
     let script = batch.script().map_err(|why| Error::new(ErrorKind::Usage, format!("cannot write the batch script: {why}")))?;
-    if args.slurm && !args.submit {
-        super::print(&script)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    // Also where the script is only printed: Slurm starts nothing whose words have no folder to go to.
     std::fs::create_dir_all(&words).map_err(|error| Error::io("cannot create the folder", &words, error))?;
     match hosts {
+        None if !args.submit => super::print(&script).map(|()| ExitCode::SUCCESS),
         Some(hosts) => by_ssh(&Start { program, farm, words, options, slots: args.slots }, &hosts),
         None => submit(&script),
     }
@@ -205,7 +203,7 @@ impl Start {
 
     /// What a shell does on the host. `setsid` and `nohup` make the worker outlive the connection.
     fn script(&self, host: &Host) -> String {
-        let slots = host.slots.or(self.slots).map_or_else(String::new, |slots| format!(" --slots {slots}"));
+        let slots = self.slots_on(host).map_or_else(String::new, |slots| format!(" --slots {slots}"));
         let options: String = self.options.iter().map(|word| format!(" {}", word_for_shell(word))).collect();
         let (program, farm, said) = (for_shell(&self.program), for_shell(&self.farm), for_shell(&self.said_by(host)));
         let told = "the same path is needed there as here";
@@ -215,6 +213,11 @@ impl Start {
              setsid nohup {program} worker {farm}{slots}{options} > {said} 2>&1 < /dev/null & \
              sleep {STARTED_SECONDS}; if kill -0 $! 2> /dev/null; then echo flockwork started $!; else cat {said} >&2; exit 1; fi"
         )
+    }
+
+    /// What was typed counts before what a file says.
+    fn slots_on(&self, host: &Host) -> Option<u32> {
+        self.slots.or(host.slots)
     }
 
     fn said_by(&self, host: &Host) -> PathBuf {
@@ -229,7 +232,7 @@ impl Start {
     }
 
     fn words_of_success(&self, host: &Host, pid: u32) -> String {
-        let slots = host.slots.or(self.slots).map_or_else(|| "a slot per core".to_owned(), |slots| format!("{slots} slots"));
+        let slots = self.slots_on(host).map_or_else(|| "a slot per core".to_owned(), |slots| plural(slots.into(), "slot"));
         let options: String = host.options.iter().map(|word| format!("{} ", word_for_shell(word))).collect();
         let stop = host.login.as_ref().map_or_else(|| format!("kill {pid}"), |login| format!("ssh {options}{login} kill {pid}"));
         let said = self.said_by(host);

@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         Some(path) => outfile::write_or_print("the report", Some(path), &page)?,
         None => {
             let path = default_name(&job.root)?;
-            outfile::write("the report", &path, page.as_bytes())?;
+            outfile::write_or_print("the report", Some(&path), &page)?;
             super::print(&format!("{}\n", path.display()))?;
         }
     }

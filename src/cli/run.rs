@@ -16,6 +16,7 @@ use crate::coordinator::serve::{self, News};
 use crate::engine::AppEntry;
 use crate::error::{Error, Result};
 pub(super) use crate::farm::lead::watch_for;
+use crate::here;
 use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::trust::Trust;
 use crate::planner::Planned;
@@ -136,10 +137,9 @@ pub(super) fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
 }
 
-/// Calls `act` with how many signals to end there have been, on each SIGINT, SIGTERM and SIGHUP.
+/// Calls `act` with how many signals to end there have been, on each SIGINT, SIGTERM and, but under `nohup`, SIGHUP.
 pub(super) fn on_signals(act: impl Fn(u32) + Send + 'static) -> Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let signals = signal_hook::iterator::Signals::new(here::signals_to_end());
     let mut signals = signals.map_err(|error| Error::io("cannot watch for signals in", "this process", error))?;
     std::thread::spawn(move || {
         for (_, times) in signals.forever().zip(1..) {

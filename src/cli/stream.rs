@@ -70,6 +70,7 @@ impl Args {
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let started = Instant::now();
+    args.later.check()?;
     let root = ask::dir_or_new(args.job.job.as_deref(), stream::NAME);
     let trust = args.here.trust.resolve()?;
     let asked = ask::ask_of((stream::NAME, args.options()), args.inputs.clone(), args.reduces, &args.job);

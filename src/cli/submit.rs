@@ -7,7 +7,8 @@ use super::ask::{self, AppArgs, JobArgs, RecordArgs};
 use super::open;
 use super::trust::TrustArgs;
 use crate::engine::AppEntry;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::farm::{self, Place};
 use crate::job::spec::Ask;
 use crate::job::trust::Trust;
 
@@ -34,8 +35,26 @@ pub(super) fn run(args: Args, apps: &[AppEntry]) -> Result<ExitCode> {
     submit(apps, &root, ask::ask(&args.app, &args.job, &args.records), &args.after, &trust)
 }
 
+/// Refuses a job that nobody would serve: in a farm, one whose name is hidden or cannot be written down.
+pub(super) fn check_served(root: &Path) -> Result<()> {
+    let full = std::path::absolute(root).map_err(|error| Error::io("cannot resolve", root, error))?;
+    let (Some(above), Some(name)) = (full.parent(), full.file_name()) else { return Ok(()) };
+    let cause = match name.to_str() {
+        None => "its name is not UTF-8",
+        Some(name) if name.starts_with('.') => "its name begins with a dot",
+        Some(_) => return Ok(()),
+    };
+    // In a folder of other things it is served by its own path.
+    if !matches!(farm::place(above), Ok(Place::Farm | Place::Nowhere)) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Usage, "cannot submit a job that no worker of its farm would see, in").on(root).because(cause);
+    Err(error.advise("choose another --job"))
+}
+
 /// Writes the job and prints its path; it starts after those of `after`.
 pub(super) fn submit(apps: &[AppEntry], root: &Path, ask: Ask, after: &[String], trust: &Trust) -> Result<ExitCode> {
+    check_served(root)?;
     if after.is_empty() {
         open::submit(apps, root, &ask, trust)?;
     } else {

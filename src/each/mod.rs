@@ -15,6 +15,7 @@
 //!
 //! A task that is nowhere and past its limit is left out, and named at the end; so the job has failed, and `retry` runs those tasks again.
 
+mod fields;
 pub mod items;
 pub mod orders;
 pub mod segment;

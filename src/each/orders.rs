@@ -9,14 +9,19 @@
 //! | `fail_fast` | so many items that failed for good end the job; absent: none does |
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use super::APP;
 use super::items::{Form, Items};
-use super::template::Template;
+use super::template::{Template, shown};
 use crate::engine::sum;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::spec::Ask;
+use crate::units::plural;
+
+/// So much of what was typed is told where another job has other words.
+const TOLD_CHARS_MAX: usize = 60;
 
 /// The orders of one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +72,66 @@ impl Orders {
     }
 }
 
+/// What `asked` asks otherwise than the job that is `there`, both of commands, in the words of whoever typed it.
+pub fn differences(there: &Ask, asked: &Ask) -> Result<Vec<String>> {
+    let (here, other) = (typed(there)?, typed(asked)?);
+    let sum = |ask: &Ask| ask.options.get("sum").cloned().unwrap_or_default();
+    let mut told = Vec::new();
+    if sum(there) != sum(asked) {
+        let (here, other) = (size(&sum(there)), size(&sum(asked)));
+        told.push(if here == other { "it has other items".to_owned() } else { format!("it has other items: {here} there, {other} here") });
+    } else if there.inputs != asked.inputs {
+        told.push(format!("its items came from {}, not from {}", source(there), source(asked)));
+    }
+    let pairs = here.iter().zip(&other).filter(|((_, here), (_, other))| here != other);
+    told.extend(pairs.map(|((name, here), (_, other))| format!("{name} is {} there, not {}", short(here), short(other))));
+    // What has no word of its own here is told as it is written down.
+    Ok(if told.is_empty() { there.differences(asked) } else { told })
+}
+
+/// What was typed, in one order.
+fn typed(ask: &Ask) -> Result<[(&'static str, String); 9]> {
+    let orders = Orders::of(ask)?;
+    let words: Vec<OsString> = orders.command.iter().map(OsString::from).collect();
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let time = |ms: u64| if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") };
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Ok([
+        ("the command", format!("`{}`", shown(&words))),
+        ("the form of the items", orders.form.name().to_owned()),
+        ("--timeout", or_none(orders.timeout.map(|limit| time(ms(limit))))),
+        ("--retries", ask.max_errors.saturating_sub(1).to_string()),
+        ("--fail-fast", or_none(orders.fail_fast.map(|n| n.to_string()))),
+        ("--lease", time(ask.lease_ms)),
+        ("--max-lost", ask.max_lost.to_string()),
+        ("--priority", ask.priority.to_string()),
+        ("--after", or_none((!ask.after.is_empty()).then(|| ask.after.join(", ")))),
+    ])
+}
+
+/// Number and length in what [`sum_of`] says.
+fn size(sum: &str) -> String {
+    let numbers: Vec<u64> = sum.split([',', ' ']).filter_map(|word| word.parse().ok()).take(2).collect();
+    numbers.iter().zip(["item", "byte"]).map(|(n, what)| plural(*n, what)).collect::<Vec<_>>().join(", ")
+}
+
+fn source(ask: &Ask) -> String {
+    match ask.inputs.first().map(String::as_str) {
+        Some("-") => "stdin".to_owned(),
+        Some(":::") => "the command line".to_owned(),
+        Some(file) => format!("`{file}`"),
+        None => "nowhere".to_owned(),
+    }
+}
+
+fn short(text: &str) -> String {
+    if text.chars().count() > TOLD_CHARS_MAX {
+        format!("{}…", text.chars().take(TOLD_CHARS_MAX).collect::<String>())
+    } else {
+        text.to_owned()
+    }
+}
+
 /// True for a job of commands.
 pub fn is_each(ask: &Ask) -> bool {
     ask.app == APP
@@ -97,6 +162,23 @@ mod tests {
         let orders = Orders { command: vec!["a".to_owned()], form: Form::Lines, timeout: None, fail_fast: None };
         assert!(orders.options(&items)["sum"].starts_with("2 items, 4 bytes, "));
         assert_ne!(orders.options(&items), orders.options(&Items { bytes: b"a\nc\n".to_vec(), form: Form::Lines }));
+    }
+
+    #[test]
+    fn another_job_is_told_from_this_one_in_the_words_of_its_user() {
+        let items = |text: &str| Items { bytes: text.as_bytes().to_vec(), form: Form::Lines };
+        let asked = |text: &str, orders: &Orders| ask(orders.options(&items(text)));
+        let plain = Orders { command: vec!["wc".to_owned(), "-l".to_owned()], form: Form::Lines, timeout: None, fail_fast: None };
+        let there = asked("a\nb\n", &plain);
+        let told = |other: Ask| differences(&there, &other).expect("understood");
+        assert_eq!(told(there.clone()), [""; 0]);
+        assert_eq!(told(asked("a\nc\n", &plain)), ["it has other items"]);
+        assert_eq!(told(asked("a\n", &plain)), ["it has other items: 2 items, 4 bytes there, 1 item, 2 bytes here"]);
+        let other = Orders { command: vec!["wc".to_owned()], timeout: Some(Duration::from_millis(1500)), ..plain.clone() };
+        assert_eq!(told(asked("a\nb\n", &other)), ["the command is `wc -l` there, not `wc`", "--timeout is none there, not 1500ms"]);
+        assert_eq!(told(Ask { max_errors: 3, ..there.clone() }), ["--retries is 0 there, not 2"]);
+        assert_eq!(told(Ask { inputs: vec![":::".to_owned()], ..there.clone() }), ["its items came from stdin, not from the command line"]);
+        assert_eq!(told(Ask { output: "x".to_owned(), ..there.clone() }).len(), 1, "nothing that differs is left unsaid");
     }
 
     #[test]

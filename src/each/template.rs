@@ -8,14 +8,14 @@
 //! | `{//}` | what stands before that; `.` where nothing does |
 //! | `{/.}` | its last part without extension |
 //! | `{#}` | its number, counted from 1 |
-//! | `{name}` | where items are JSON: its field of this name; text as it is, anything else as JSON |
+//! | `{name}` | where items are JSON: its field of this name; text as it is, anything else as it stands there |
 //!
 //! Holes are filled anywhere in an argument, and what fills them is never looked at again, nor by a shell. A command without any gets the item as its last argument.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use serde_json::Value;
+use super::fields::Fields;
 
 /// A command as the user gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Template {
 
     /// The command for `item`, the `number`th; or what the item lacks.
     pub fn fill(&self, item: &[u8], number: u64) -> Result<Vec<OsString>, String> {
-        let fields: Option<Value> = match self.wants_fields {
-            true => Some(serde_json::from_slice(item).map_err(|error| format!("the item is not JSON: {error}"))?),
+        let fields = match self.wants_fields {
+            true => Some(Fields::of(item).map_err(|error| format!("the item is not JSON: {error}"))?),
             false => None,
         };
         let fill = |part: &Part| -> Result<Vec<u8>, String> {
@@ -68,11 +68,7 @@ impl Template {
                 Part::Hole(Hole::Folder) => folder(item).to_vec(),
                 Part::Hole(Hole::NameStem) => stem(name(item)).to_vec(),
                 Part::Hole(Hole::Number) => number.to_string().into_bytes(),
-                Part::Hole(Hole::Field(field)) => match fields.as_ref().and_then(|fields| fields.get(field)) {
-                    Some(Value::String(text)) => text.clone().into_bytes(),
-                    Some(other) => other.to_string().into_bytes(),
-                    None => return Err(no_field(field, fields.as_ref())),
-                },
+                Part::Hole(Hole::Field(field)) => fields.as_ref().map_or(Ok(&[][..]), |fields| fields.bytes(field))?.to_vec(),
             })
         };
         let mut filled = Vec::with_capacity(self.args.len());
@@ -95,15 +91,6 @@ pub fn shown(words: &[OsString]) -> String {
         if !text.is_empty() && text.chars().all(is_plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-/// Says what is missing, and what there is instead.
-fn no_field(field: &str, item: Option<&Value>) -> String {
-    let names: Vec<&str> = item.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-    match names.is_empty() {
-        true => format!("the item has no field `{field}`; it has none at all"),
-        false => format!("the item has no field `{field}`; it has {}", names.join(", ")),
-    }
 }
 
 fn parts(arg: &str, with_fields: bool) -> Vec<Part> {

@@ -20,6 +20,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::against;
 use super::status::{self, Status};
 use super::tally::{self, Beats};
 use crate::data::Counters;
@@ -108,8 +109,8 @@ pub fn task(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Shape, task: TaskI
     let view = together(&holders);
     let beats = Beats::of_task(disk, &snapshot, &view);
     let mut attempts = attempts::read(disk, &holders, &beats);
-    let blamed = attempts::blamed(disk, &snapshot);
-    let tally = attempts::count(disk, spec, task, &view, &blamed);
+    let blamed = against::blamed(disk, &snapshot);
+    let tally = against::count(disk, spec, task, &view, &blamed);
     attempts::mark_counting(&mut attempts, end::load(disk, root)?.as_ref());
     for attempt in &mut attempts {
         attempt.story = text::story(attempt);

@@ -32,7 +32,7 @@ use crate::job::plan::Plan;
 use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::{self, Spec};
 use crate::planner::after::{Start, may_start};
-use crate::units::{for_terminal, on_one_line};
+use crate::units::{for_terminal, on_one_line, plural};
 
 /// Longest note in the table, in characters.
 const NOTE_CHARS_MAX: usize = 60;
@@ -146,7 +146,7 @@ impl FarmStatus {
         let mut lines = vec![["JOB", "PRIORITY", "PHASE", "DONE", "CLAIMED", "PENDING", "WORKERS", "NOTE"].map(str::to_owned)];
         for row in &self.jobs {
             let phase = if row.paused { format!("{}, paused", row.phase) } else { row.phase.to_owned() };
-            let note = on_one_line(row.note.as_deref().unwrap_or_default().lines().next().unwrap_or_default()).into_owned();
+            let note = on_one_line(&first_words(row.note.as_deref().unwrap_or_default())).into_owned();
             let short = match note.chars().count() > NOTE_CHARS_MAX {
                 true => note.chars().take(NOTE_CHARS_MAX).chain(['…']).collect(),
                 false => note,
@@ -166,14 +166,33 @@ impl FarmStatus {
             let _ = writeln!(text, "{}", cells.join("  ").trim_end());
         }
         let unfinished = self.jobs.iter().filter(|row| !matches!(row.phase, "finished" | "failed" | "cancelled")).count();
-        let _ = writeln!(text, "{} jobs, {unfinished} not ended", self.jobs.len());
+        let _ = writeln!(text, "{}, {unfinished} not ended", plural(self.jobs.len() as u64, "job"));
         for_terminal(&text).into_owned()
+    }
+}
+
+/// The first line, with the next where the first only leads to that.
+fn first_words(note: &str) -> String {
+    let mut lines = note.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.next().filter(|_| first.ends_with(':')) {
+        Some(next) => format!("{first} {next}"),
+        None => first.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_does_not_end_where_its_list_begins() {
+        assert_eq!(
+            first_words("1 of 2 tasks failed for good:\nmap-00001 failed once\nmore"),
+            "1 of 2 tasks failed for good: map-00001 failed once"
+        );
+        assert_eq!((first_words("why\nmore"), first_words("why:"), first_words("")), ("why".to_owned(), "why:".to_owned(), String::new()));
+    }
 
     #[test]
     fn jobs_stand_in_the_order_in_which_they_are_served_and_in_columns() {

@@ -1,18 +1,22 @@
 //! What became of the items of a job of commands: each task's item, and how its command went.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
+use super::against;
 use crate::data::{Ran, Stretch};
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::ClaimName;
+use crate::ids::{ClaimName, TaskFile, TaskId};
 use crate::job::layout::{self, ITEMS, State};
 use crate::job::outputs;
 use crate::job::plan::Plan;
-use crate::job::record::{self, RECORD_BYTES_MAX, TaskError};
-use crate::job::snapshot::TaskView;
+use crate::job::record::{self, Event, RECORD_BYTES_MAX, TaskError};
+use crate::job::snapshot::{Snapshot, TaskView};
+use crate::job::spec::Spec;
+use crate::units::parse_stamp;
 
 /// The items of a planned job.
 pub struct Items<'a> {
@@ -45,34 +49,70 @@ impl<'a> Items<'a> {
 
 /// How the command of one task went.
 pub struct Went {
-    /// The attempt that counts, or the last one that failed.
+    /// The attempt that counts, or the last one that failed or was lost.
     pub claim: ClaimName,
-    /// How, and what it wrote; none where it was not even tried.
+    /// When it was claimed, in milliseconds since 1970, by its machine's clock; 0 where that is not told.
+    pub claimed_ms: i64,
+    /// How, and what it wrote; none where it was not even tried, or nobody lived to tell.
     pub ran: Option<Ran>,
-    /// Why it failed, where it did.
-    pub error: Option<String>,
 }
 
-/// How a task's command went; `None` if it has not ended yet. Of several good attempts the one with the lowest number counts.
-pub fn went(disk: &dyn Disk, view: &TaskView) -> io::Result<Option<Went>> {
-    for claim in &view.done {
-        if let Some((made, _)) = outputs::done_record(disk, claim)? {
-            return Ok(Some(Went { claim: claim.clone(), ran: made.ran.map(|ran| *ran), error: None }));
+/// Tells which tasks have ended, and how.
+pub struct Fates<'a> {
+    disk: &'a dyn Disk,
+    spec: &'a Spec,
+    /// The job's end is decided: nothing is tried again.
+    has_ended: bool,
+    /// Attempts that a retry has forgiven.
+    blamed: HashSet<String>,
+}
+
+impl<'a> Fates<'a> {
+    /// Of the tasks that `snapshot` shows.
+    pub fn of(disk: &'a dyn Disk, spec: &'a Spec, snapshot: &Snapshot) -> Fates<'a> {
+        Fates { disk, spec, has_ended: snapshot.phases.end, blamed: against::blamed(disk, snapshot) }
+    }
+
+    /// How the command of map task `task` went; `None` if it has not ended yet, or is to be run again. Of several good attempts the one with the lowest number counts.
+    pub fn went(&self, task: u32, view: &TaskView) -> io::Result<Option<Went>> {
+        for claim in &view.done {
+            if let Some((made, _)) = outputs::done_record(self.disk, claim)? {
+                return Ok(Some(Went { claim: claim.clone(), claimed_ms: 0, ran: made.ran.map(|ran| *ran) }));
+            }
+        }
+        if !view.pending.is_empty() || !view.claimed.is_empty() {
+            return Ok(None);
+        }
+        let against = against::count(self.disk, self.spec, TaskId::map(task), view, &self.blamed);
+        let is_over = against.is_past(self.spec) || self.has_ended && against.errors > 0;
+        let failed = view.failed.last().map(|claim| (State::Failed, claim)).filter(|_| against.errors > 0);
+        match failed.or_else(|| last_held(view).map(|claim| (State::Expired, claim))).filter(|_| is_over) {
+            Some((state, claim)) => self.tried(state, claim).map(Some),
+            None => Ok(None),
         }
     }
-    let Some(claim) = view.failed.last().filter(|_| view.pending.is_empty() && view.claimed.is_empty()) else { return Ok(None) };
-    let bytes = match disk.read(&layout::held(State::Failed, claim), RECORD_BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(error) if is_gone(&error) => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    let (error, ran) = match record::own_error(&claim.to_string(), &bytes) {
-        TaskError::Command { why, ran } => (why, Some(*ran)),
-        TaskError::App(text) | TaskError::Input(text) => (text, None),
-        TaskError::Record(bad) => (bad.why, None),
-        TaskError::Damaged(_) => ("found files damaged".to_owned(), None),
-    };
-    Ok(Some(Went { claim: claim.clone(), ran, error: Some(error) }))
+
+    fn tried(&self, state: State, claim: &ClaimName) -> io::Result<Went> {
+        let bytes = match self.disk.read(&layout::held(state, claim), RECORD_BYTES_MAX) {
+            Err(error) if is_gone(&error) => Vec::new(),
+            other => other?,
+        };
+        let name = claim.to_string();
+        let ran = match (state, record::own_error(&name, &bytes)) {
+            (State::Failed, TaskError::Command { ran, .. }) => Some(*ran),
+            (_, TaskError::Command { .. } | TaskError::App(_) | TaskError::Input(_) | TaskError::Record(_) | TaskError::Damaged(_)) => None,
+        };
+        let lines = record::parse(&bytes);
+        let claimed = lines.iter().find(|line| line.by == name && matches!(line.event, Event::Claimed { .. }));
+        let claimed_ms = claimed.and_then(|line| parse_stamp(&line.at)).unwrap_or(0);
+        Ok(Went { claim: claim.clone(), claimed_ms, ran })
+    }
+}
+
+/// The last attempt that ended without result or error in a worker's hands.
+fn last_held(view: &TaskView) -> Option<&ClaimName> {
+    let held = view.expired.iter().filter_map(|file| if let TaskFile::Held(claim) = file { Some(claim) } else { None });
+    held.max_by_key(|claim| claim.attempt.number)
 }
 
 /// Of what a command wrote to stderr so many bytes are shown, at most.

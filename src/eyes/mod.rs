@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::ids::{ClaimName, WorkerName};
 use crate::units::show_time;
 
+mod against;
 pub mod ages;
 pub mod board;
 pub mod brief;

@@ -27,7 +27,8 @@ impl Host {
 pub fn parse(text: &str) -> Result<Vec<Host>, String> {
     let (mut hosts, mut seen) = (Vec::new(), BTreeSet::new());
     for (number, line) in (1..).zip(text.lines()) {
-        let line = line.split_once(" #").map_or(line, |(before, _)| before).trim();
+        let comment = line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with(char::is_whitespace));
+        let line = line[..comment.unwrap_or(line.len())].trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
@@ -82,11 +83,12 @@ mod tests {
 
     #[test]
     fn the_lines_of_gnu_parallel_are_read() {
-        let text = "# nodes\n\n8/ann@node7\n:\nnode8   # the old one\n  2/ssh -p 2222 -l ann node9\n";
+        let text = "# nodes\n\n8/ann@node7\n:\nnode8   # the old one\nnode6\t# another\n  2/ssh -p 2222 -l ann node9\n";
         let hosts = [
             of(Some(8), &[], Some("ann@node7")),
             of(None, &[], None),
             of(None, &[], Some("node8")),
+            of(None, &[], Some("node6")),
             of(Some(2), &["-p", "2222", "-l", "ann"], Some("node9")),
         ];
         assert_eq!(parse(text), Ok(hosts.to_vec()));

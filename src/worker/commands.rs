@@ -113,6 +113,7 @@ impl Commands {
         // As it is told by people: the kernel's clock for how long, the machine's for when.
         ran.end_ms = start_ms.saturating_add(i64::try_from(ended.wall.as_millis()).unwrap_or(i64::MAX));
         (ran.exit, ran.signal, ran.peak_bytes) = (ended.status.code(), ended.status.signal(), ended.max_rss);
+        ran.timed_out = ended.timed_out;
         if self.disk.is_network() {
             self.segment.sync().map_err(Failure::Disk)?;
         }

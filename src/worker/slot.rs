@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::SIGUSR1;
 
 use super::commands::Commands;
 use super::execute::Engine;
@@ -180,7 +180,7 @@ impl Said {
 /// A signal: give back and go. Further ones change nothing, because one order to leave often comes as two: a terminal, a batch system or systemd
 /// signals the whole group, and the supervisor passes its own on. Whoever insists signals the supervisor twice, which kills. SIGUSR1: finish the task, then go.
 fn leave_on_signals(heart: &Heart, watch: &Watch) -> Result<()> {
-    let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]);
+    let signals = signal_hook::iterator::Signals::new(here::signals_to_end().into_iter().chain([SIGUSR1]));
     let mut signals = signals.map_err(|error| Error::io("cannot watch for signals in", PathBuf::from("this process"), error))?;
     let (heart, waker) = (heart.clone(), watch.waker());
     std::thread::spawn(move || {

@@ -46,7 +46,9 @@ fn a_job_that_is_not_there_cannot_be_waited_for() {
     farm.run(&["each", "--submit", "--after", "nowhere", "--job", "job", "--", "echo", ":::", "a"]).fails_saying(1, &["nowhere"]);
     farm.write("in", "x\n");
     let stream = ["stream", "--mapper", "cat", "--no-reduce", "--after", "job", "in"];
-    farm.run(&stream).fails_saying(2, &["--submit"]);
+    for more in [&[][..], &["-q"], &["--slots", "1"], &["--json"]] {
+        farm.run(&[&stream[..], more].concat()).fails_saying(2, &["add --submit"]);
+    }
     assert_eq!(farm.names("."), ["in"], "nothing is left behind");
     farm.ok(&["each", "--job", "job", "--priority", "-3", "--", "echo", ":::", "a"]);
     assert_eq!(cat(&farm, &[]), "a\n");

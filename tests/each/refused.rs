@@ -39,8 +39,15 @@ fn other_items_or_another_command_are_another_job() {
     let farm = Farm::new();
     farm.ok(&["each", "--job", "job", "--", "echo", ":::", "a"]);
     farm.ok(&["each", "--job", "job", "--", "echo", ":::", "a"]);
-    for other in [&["--", "echo", ":::", "b"][..], &["--", "echo", "-n", ":::", "a"], &["--retries", "1", "--", "echo", ":::", "a"]] {
-        farm.run(&[&["each", "--job", "job"], other].concat()).fails_saying(1, &["another job lies in", "choose another --job"]);
+    let others: [(&[&str], &str); 5] = [
+        (&["--", "echo", ":::", "b"], "it has other items"),
+        (&["--", "echo", ":::", "a", "b"], "it has other items: 1 item, 2 bytes there, 2 items, 4 bytes here"),
+        (&["--", "echo", "-n", ":::", "a"], "the command is `echo` there, not `echo -n`"),
+        (&["--retries", "1", "--", "echo", ":::", "a"], "--retries is 0 there, not 1"),
+        (&["--timeout", "1s", "--", "echo", ":::", "a"], "--timeout is none there, not 1s"),
+    ];
+    for (other, part) in others {
+        farm.run(&[&["each", "--job", "job"], other].concat()).fails_saying(1, &["another job lies in", part, "choose another --job"]);
     }
     farm.write("full/thing", "x");
     farm.run(&["each", "--job", "full", "--", "echo", ":::", "a"]).fails_saying(1, &["holds other things"]);
@@ -50,7 +57,7 @@ fn other_items_or_another_command_are_another_job() {
 fn a_wrong_command_line_is_refused_and_leaves_nothing() {
     let farm = Farm::new();
     farm.write("list", "a\n");
-    let wrong: [(&[&str], &str); 24] = [
+    let wrong: [(&[&str], &str); 28] = [
         (&[], "required"),
         (&["echo", "{}"], "unexpected argument"),
         (&["--"], "required"),
@@ -73,6 +80,10 @@ fn a_wrong_command_line_is_refused_and_leaves_nothing() {
         (&["--reduces", "1", "--", "echo"], "unexpected argument"),
         (&["--priority", "high", "--", "echo"], "--priority"),
         (&["--after", "list", "--", "echo"], "--submit"),
+        (&["--after", "list", "-q", "--", "echo"], "add --submit"),
+        (&["--after", "list", "--slots", "1", "--", "echo"], "add --submit"),
+        (&["--after", "list", "--json", "--", "echo"], "add --submit"),
+        (&["--after", "list", "--dry-run", "--", "echo"], "add --submit"),
         (&["--submit", "--slots", "2", "--", "echo"], "cannot be used with"),
         (&["--submit", "--json", "--", "echo"], "cannot be used with"),
     ];
@@ -81,6 +92,23 @@ fn a_wrong_command_line_is_refused_and_leaves_nothing() {
     }
     farm.run(&["run", "each", "list"]).fails_saying(2, &["no app is called `each`"]);
     assert_eq!(farm.names("."), ["list"]);
+}
+
+#[test]
+fn a_job_that_no_worker_of_its_farm_would_see_is_refused() {
+    let farm = Farm::new();
+    farm.write("in", "x\n");
+    for job in ["farm/.job", "farm/job\\377"] {
+        let [each, submit] = ["each --submit --job \"$j\" -- echo ::: a", "submit wc in --job \"$j\""];
+        for command in [each, submit] {
+            let program = super::shell(&farm, &format!("j=$(printf '{job}'); $F {command}"));
+            program.fails_saying(2, &["no worker of its farm would see", "choose another --job"]);
+        }
+    }
+    assert_eq!(farm.names("."), ["in"], "nothing is left behind");
+    // By its own path it can be served.
+    super::shell(&farm, "j=$(printf 'job\\377'); $F each --submit --job .hidden -- echo ::: a && $F each -q --job \"$j\" -- echo ::: a")
+        .ends_with(0);
 }
 
 #[test]

@@ -149,3 +149,12 @@ fn more_outputs_than_a_job_can_have_are_refused_before_anything_is_made() {
         .fails_saying(1, &["100000 output files at most, not 100001", "--split-size"]);
     assert_eq!(farm.names("."), ["in"]);
 }
+
+#[test]
+fn an_empty_file_has_no_mapper() {
+    let farm = Farm::new();
+    farm.write("empty", "");
+    farm.write("one", "x\n");
+    farm.ok(&["stream", "--mapper", "wc -l", "--no-reduce", "--job", "job", "empty", "one"]);
+    farm.finished_with("job", b"1\n");
+}

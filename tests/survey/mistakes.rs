@@ -107,6 +107,7 @@ pub const GROUPS: &[(&str, &[Mistake])] = &[
         said("a `job.json` that was edited", "flockwork coordinator j", 1, ["cannot believe", "j/job.json", "restore it, or submit the job anew"]).after("flockwork submit wc a.txt --job j; sed -i 's/\"reduces\": 10/\"reduces\": 9/' j/job.json"),
         said("a plan that was edited", "flockwork run wc a.txt --job j --slots 1 -q", 1, ["cannot believe the plan", "j/phase/map", "submit the job anew"]).after("flockwork submit wc a.txt --job j; sed -i 's/a.txt/b.txt/' j/phase/map").leaving_a_job(),
         said("everybody may write the job", "flockwork worker j", 1, ["everybody may write it", "j", "`chmod o-w j`"]).after("flockwork submit wc a.txt --job j; chmod o+w j"),
+        said("a job that its farm would not see", "flockwork submit wc a.txt --job farm/.j", 2, ["no worker of its farm would see", "farm/.j", "choose another --job"]).after("mkdir farm"),
         said("a user to trust who does not exist", "flockwork worker j --trust-user nobodyhere", 2, ["there is no user", "`nobodyhere`", "check the spelling"]).after(SUBMITTED),
     ]),
     ("Steering and reading a job", &[
@@ -131,6 +132,9 @@ pub const GROUPS: &[(&str, &[Mistake])] = &[
     ("Commands", &[
         said("`each` without a command", "flockwork each --job j", 2, ["not provided", "<CMD>", "--help"]),
         said("`each` without items", "flockwork each --job j --slots 1 -- true {}", 0, ["nothing was found to work on", "job j", "will be empty"]).leaving_a_job(),
+        said("other items in the same directory", "flockwork each --job j --slots 1 -q --retries 2 -- echo {} ::: b", 1, ["another job lies in j", "--retries is 0 there, not 2", "choose another --job"]).after("flockwork each --job j --slots 1 -q -- echo {} ::: a"),
+        said("a job here that is to wait for another", "flockwork each --job j --after k -q -- echo {} ::: a", 2, ["cannot start a job here", "--after", "add --submit"]),
+        said("a joblog in a folder that is not there", "flockwork each --job j --joblog logs/all -- echo {} ::: a", 1, ["cannot write the joblog to", "logs/all", "another with --joblog"]),
         said("a list of items that is not there", "flockwork each -a list --job j -- true {}", 1, ["cannot read the items from", "list", "check the path"]),
         said("two lists of items", "flockwork each --job j -- echo {} ::: a ::: b", 2, ["::: stands twice", "one list of items", "see --json-items"]),
         said("an item that is no JSON", "flockwork each --json-items -a list --job j -- echo {a}", 1, ["line 2 is no JSON object", "list", "write one JSON object per line"]).after("printf '{\"a\":1}\\n{a:2}\\n' > list"),

@@ -73,7 +73,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View, screen: &mut Screen, pain
     let area = frame.area();
     let mut head = match &view.seen {
         Some(Seen::Job(status)) => job_head(status, &view.rates, area, paint),
-        Some(Seen::Farm(farm)) => vec![title(&format!("farm {}", farm.farm), &format!("{} jobs", farm.jobs.len()), area.width, paint)],
+        Some(Seen::Farm(farm)) => vec![title(&format!("farm {}", farm.farm), &plural(farm.jobs.len() as u64, "job"), area.width, paint)],
         None => Vec::new(),
     };
     if let Some(trouble) = &view.trouble {

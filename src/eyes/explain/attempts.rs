@@ -1,7 +1,5 @@
 //! The attempts of one task: what their files say, where these do not move any more; of the others only names and stamps.
 
-use std::collections::HashSet;
-
 use super::Attempt;
 use crate::data::{Made, bytes_of};
 use crate::disk::Disk;
@@ -9,22 +7,11 @@ use crate::eyes::errors::{last_lines, words};
 use crate::eyes::items::stderr_end;
 use crate::eyes::slow;
 use crate::eyes::tally::Beats;
-use crate::ids::{AttemptId, Block, ClaimName, TaskFile, TaskId};
-use crate::job::end::{END_BYTES_MAX, End};
-use crate::job::layout::{self, PHASE, State};
+use crate::ids::{AttemptId, Block, ClaimName, TaskFile};
+use crate::job::end::End;
+use crate::job::layout::{self, State};
 use crate::job::record::{self, Ended, Event, Line, RECORD_BYTES_MAX, TaskError};
-use crate::job::skip::{self, Said};
-use crate::job::snapshot::{Snapshot, TaskView};
-use crate::job::spec::Spec;
-
-/// What counts against a task, as its coordinator reckons.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    /// Reported errors.
-    pub errors: usize,
-    /// Lost leases, and results taken back.
-    pub losses: usize,
-}
+use crate::job::snapshot::TaskView;
 
 /// All attempts that hold a task, alone or with others, in order.
 pub(super) fn read(disk: &dyn Disk, holders: &[(Block, &TaskView)], beats: &Beats) -> Vec<Attempt> {
@@ -140,42 +127,6 @@ pub(super) fn mark_counting(attempts: &mut [Attempt], end: Option<&End>) {
 fn largest_done(attempts: &[Attempt]) -> Option<usize> {
     let done = attempts.iter().enumerate().filter(|(_, attempt)| attempt.outcome == Some("result"));
     done.min_by_key(|(_, attempt)| attempt.name.parse::<ClaimName>().ok()).map(|(at, _)| at)
-}
-
-/// The attempts that earlier, retried ends blamed: they count no more.
-pub(super) fn blamed(disk: &dyn Disk, snapshot: &Snapshot) -> HashSet<String> {
-    let ends = snapshot.phases.retried.iter().filter_map(|name| disk.read(&format!("{PHASE}/{name}"), END_BYTES_MAX).ok());
-    ends.filter_map(|bytes| serde_json::from_slice::<End>(&bytes).ok()).flat_map(|end| end.blames).collect()
-}
-
-/// Counts what stands against the task: only what was tried alone does.
-pub(super) fn count(disk: &dyn Disk, spec: &Spec, task: TaskId, view: &TaskView, blamed: &HashSet<String>) -> Tally {
-    let failed = view.failed.iter().map(|claim| (State::Failed, TaskFile::Held(claim.clone())));
-    let files = failed.chain(view.expired.iter().map(|file| (State::Expired, file.clone())));
-    let mut read: Vec<(State, TaskFile, Vec<u8>)> = files
-        .filter(|(_, file)| file.attempt().block() == Block::one(task) && !blamed.contains(&file.to_string()))
-        .map(|(state, file)| {
-            let bytes = disk.read(&state.path(&file), RECORD_BYTES_MAX).unwrap_or_default();
-            (state, file, bytes)
-        })
-        .collect();
-    read.sort_by_key(|(_, file, _)| (file.attempt().number, file.to_string()));
-    let spot = |(state, file, bytes): &(State, TaskFile, Vec<u8>)| match skip::said(*state, &file.to_string(), bytes) {
-        Said::FailedAt(spot, _) if spec.ask.skip_bad_records => Some(spot),
-        Said::FailedAt(..) | Said::Failed | Said::Nothing => None,
-    };
-    let bad = skip::bad(read.iter().filter_map(spot));
-    let mut tally = Tally::default();
-    for entry in read.iter().filter(|entry| !spot(entry).is_some_and(|spot| bad.contains(&spot))) {
-        let (state, file, bytes) = entry;
-        let name = file.to_string();
-        match state {
-            State::Failed => tally.errors += usize::from(!matches!(record::own_error(&name, bytes), TaskError::Damaged(_))),
-            State::Expired => tally.losses += usize::from(matches!(record::why_ended(&name, bytes), Ended::Lost | Ended::Retracted)),
-            State::Pending | State::Claimed | State::Done => {}
-        }
-    }
-    tally
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::attempts::Tally;
 use super::{Attempt, Scene};
+use crate::eyes::against::Tally;
 use crate::eyes::span;
 use crate::eyes::status::Status;
 use crate::ids::{Phase, TaskId};
@@ -28,12 +28,11 @@ pub(super) struct Told {
 
 /// The state that lies farthest; `failed` where nothing is under way and a limit is reached.
 pub(super) fn state(view: &TaskView, tally: &Tally, spec: &Spec) -> &'static str {
-    let is_over = tally.errors >= spec.ask.max_errors as usize || tally.losses >= spec.ask.max_lost as usize;
     match (view.done.is_empty(), view.claimed.is_empty(), view.pending.is_empty()) {
         (false, _, _) => "done",
         (true, false, _) => "claimed",
         (true, true, false) => "pending",
-        (true, true, true) if is_over => "failed",
+        (true, true, true) if tally.is_past(spec) => "failed",
         (true, true, true) => "waiting",
     }
 }
