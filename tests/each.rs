@@ -6,6 +6,7 @@ use std::rc::Rc;
 mod broken;
 mod chained;
 mod killed;
+mod machines;
 mod refused;
 
 /// `each` with one slot and these options, a shell script as the command, and items.
