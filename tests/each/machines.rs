@@ -22,12 +22,12 @@ fn a_command_runs_in_its_folder_or_not_at_all() {
     let coordinator = farm.start(&["coordinator", "job", "--quiet"]);
     let worker = farm.start(&["worker", "job", "--slots", "1", "--quiet"]);
     farm.wait_for("the first runs", || farm.has("begun").then_some(()));
-    std::fs::rename(farm.path("cw"), farm.path("cw.gone")).expect("moved away");
+    farm.start_as("mv", &["cw", "cw.gone"]).ends_with(0);
     farm.write("go", "");
     worker.fails_saying(1, &["no such folder here: ", "/cw; "]);
     assert_eq!(farm.read("begun"), b"\n", "the second has not run in the worker's folder");
     assert_eq!((farm.names("job/failed").len(), farm.names("job/expired").len()), (0, 1), "it was given back, and is nobody's error");
-    std::fs::rename(farm.path("cw.gone"), farm.path("cw")).expect("moved back");
+    farm.start_as("mv", &["cw.gone", "cw"]).ends_with(0);
     farm.start(&["worker", "job", "--slots", "1", "--quiet"]).ends_with(0);
     coordinator.ends_with(0);
     let here = farm.path(".").canonicalize().expect("the farm").display().to_string();
