@@ -32,6 +32,10 @@ pub enum ErrorKind {
     Failed,
     /// The command line, an app's name or an option is wrong.
     Usage,
+    /// This machine has not what the job's commands need: a worker here leaves, and it is nobody's error.
+    Unfit,
+    /// This machine can start no more processes, or open no more files, for now.
+    Exhausted,
     /// The app itself reported an error or panicked.
     App,
 }

@@ -9,6 +9,7 @@ mod chained;
 mod hangup;
 mod joblog;
 mod killed;
+mod machines;
 mod refused;
 
 /// `each` with one slot and these options, a shell script as the command, and items.

@@ -11,6 +11,7 @@ use super::common::{Farm, Program};
 
 mod kept;
 mod no_reduce;
+mod started;
 
 /// The fixtures, by name.
 const SCRIPTS: [(&str, &str); 6] = [

@@ -14,15 +14,16 @@
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::data::Failure;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 pub mod leash;
 mod programs;
 mod running;
+mod start;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ mod words;
 
 pub use programs::Programs;
 pub use running::Running;
+pub use start::{Stdin, can_enter};
 pub use tail::Tail;
 pub use words::split_words;
 
@@ -45,30 +47,12 @@ pub struct Order<'a> {
     pub words: &'a [OsString],
     /// Where the program lies, if that is known; it is still told its name as in `words`.
     pub program: Option<&'a Path>,
-    /// Where it runs; here if that is not there.
+    /// Where it runs; here if none is named. In one that is not there it is not started.
     pub dir: Option<&'a Path>,
     /// Beside this process's own environment. Without `PATH`, which would make starting slow.
     pub env: &'a [(OsString, OsString)],
     /// It is ended when it has run for so long, held times not counted.
     pub timeout: Option<Duration>,
-}
-
-/// What a command's three streams lead to. Those that are [`Stdio::piped`] are served.
-#[derive(Debug)]
-pub struct Streams {
-    /// Where it reads from.
-    pub stdin: Stdio,
-    /// Where it writes to.
-    pub stdout: Stdio,
-    /// Where it complains.
-    pub stderr: Stdio,
-}
-
-impl Streams {
-    /// All three are served.
-    pub fn piped() -> Streams {
-        Streams { stdin: Stdio::piped(), stdout: Stdio::piped(), stderr: Stdio::piped() }
-    }
 }
 
 /// Who takes what a command says. Blocks end anywhere.
@@ -126,15 +110,4 @@ pub fn find_program(name: &OsString, dir: &Path) -> OsString {
     }
     let here: PathBuf = dir.join(name);
     if programs::can_run(&here) { here.into_os_string() } else { name.clone() }
-}
-
-fn cannot_start(order: &Order<'_>, cause: std::io::Error) -> Error {
-    use std::io::ErrorKind::{NotFound, PermissionDenied};
-    let name = order.words.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
-    let advice = match cause.kind() {
-        NotFound => "install it on every machine that works, or name it with its path (a script also needs the program in its first line)",
-        PermissionDenied => "make it executable (chmod +x), or name the program that runs it first, as in `python3 map.py`",
-        _ => "look at this machine's limits (ulimit -a)",
-    };
-    Error::new(ErrorKind::App, format!("cannot start `{name}`")).because(cause).advise(advice)
 }

@@ -30,6 +30,15 @@ fn search(name: &OsStr, path: &OsStr) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|place| can_run(place))
 }
 
+/// Where the system finds the program called `name` for a command that runs in `dir`, though perhaps not to its liking.
+pub(super) fn find(name: &OsStr, dir: &Path) -> Option<PathBuf> {
+    if name.as_encoded_bytes().contains(&b'/') {
+        return Some(name.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| dir.join(folder).join(name)).find(|place| can_run(place))
+}
+
 /// True if `place` is a file that somebody may run.
 pub(super) fn can_run(place: &Path) -> bool {
     std::fs::metadata(place).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)

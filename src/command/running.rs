@@ -2,9 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,7 +12,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_proce
 use wait4::{ResUse, Wait4};
 
 use super::leash::{self, Tied};
-use super::{Ears, Ended, GRACE, LINGER, Order, Streams, cannot_start};
+use super::start::{self, Stdin, cannot_start};
+use super::{Ears, Ended, GRACE, LINGER, Order};
 use crate::control::{Cancelled, Control};
 use crate::data::Failure;
 use crate::error::{Error, Result};
@@ -56,21 +55,9 @@ pub struct Running {
 
 impl Running {
     /// Starts it.
-    pub fn start(order: &Order<'_>, streams: Streams) -> Result<Running> {
-        let [program, arguments @ ..] = order.words else {
-            return Err(cannot_start(order, ErrorKind::InvalidInput.into()));
-        };
-        let mut command = Command::new(order.program.map_or(program.as_os_str(), Path::as_os_str));
-        command.arg0(program).args(arguments).process_group(0).envs(order.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(streams.stdin).stdout(streams.stdout).stderr(streams.stderr);
-        if let Some(dir) = order.dir.filter(|dir| dir.is_dir()) {
-            command.current_dir(dir);
-        }
-        if let Some((name, value)) = leash::mark().map_err(|cause| cannot_start(order, cause))? {
-            command.env(name, value);
-        }
+    pub fn start(order: &Order<'_>, stdin: Stdin) -> Result<Running> {
         let started = Instant::now();
-        let mut child = command.spawn().map_err(|cause| cannot_start(order, cause))?;
+        let mut child = start::start(order, stdin)?;
         let group = Pid::from_child(&child);
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut running = Running {

@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
 use crate::control::Control;
+use crate::error::ErrorKind;
 
 /// Keeps everything.
 #[derive(Default)]
@@ -34,7 +35,7 @@ fn order(words: &[OsString]) -> Order<'_> {
 /// Runs a shell script over `input`.
 fn run(script: &str, input: &[u8], timeout: Option<Duration>) -> (Ended, All) {
     let (words, control, mut all) = (words(script), Control::default(), All::default());
-    let mut running = Running::start(&Order { timeout, ..order(&words) }, Streams::piped()).expect("started");
+    let mut running = Running::start(&Order { timeout, ..order(&words) }, Stdin::Fed).expect("started");
     for block in input.chunks(100_000) {
         if !running.feed(block, &control, &mut all).expect("fed") {
             break;
@@ -130,7 +131,7 @@ fn nothing_that_a_command_said_is_lost_however_long_it_is_not_listened_to() {
         ["head -c 60000 /dev/zero >&2; head -c 250000 /dev/zero", "setsid sleep 9 & head -c 60000 /dev/zero >&2; head -c 250000 /dev/zero"]
     {
         let (words, mut slow) = (words(script), Slow::default());
-        let mut running = Running::start(&order(&words), Streams::piped()).expect("started");
+        let mut running = Running::start(&order(&words), Stdin::Fed).expect("started");
         running.expect_much();
         comes_true("it has ended", || {
             std::fs::read_to_string(format!("/proc/{}/stat", running.group_number())).is_ok_and(|stat| stat.contains(") Z "))
@@ -167,7 +168,7 @@ fn comes_true(what: &str, is_true: impl Fn() -> bool) {
 #[test]
 fn a_cancelled_command_ends_at_once() {
     let (words, control) = (words("exec sleep 3600"), Control::default());
-    let running = Running::start(&order(&words), Streams::piped()).expect("started");
+    let running = Running::start(&order(&words), Stdin::Fed).expect("started");
     let ended = std::thread::scope(|scope| {
         let running = scope.spawn(|| running.finish(&control, &mut All::default()));
         comes_true("it is waited for", || control.records() > 1);
@@ -182,7 +183,7 @@ fn a_held_command_stands_still_and_goes_on() {
     // It starts nothing: a shell that is just starting a program waits for that one, stopped or not.
     let (words, control) = (words("exec sleep 3600"), Control::default());
     let order = Order { timeout: Some(Duration::from_secs(5)), ..order(&words) };
-    let running = Running::start(&order, Streams::piped()).expect("started");
+    let running = Running::start(&order, Stdin::Fed).expect("started");
     let path = format!("/proc/{}/stat", running.group_number());
     let is_stopped = || std::fs::read_to_string(&path).is_ok_and(|text| text.contains(") T "));
     assert!(!is_stopped());
@@ -200,7 +201,7 @@ fn a_held_command_stands_still_and_goes_on() {
 #[test]
 fn a_command_that_lives_counts_as_progress() {
     let (words, control) = (words("exec sleep 3600"), Control::default());
-    let running = Running::start(&order(&words), Streams::piped()).expect("started");
+    let running = Running::start(&order(&words), Stdin::Fed).expect("started");
     std::thread::scope(|scope| {
         let running = scope.spawn(|| running.finish(&control, &mut All::default()));
         comes_true("whoever watches for a stall sees that it lives", || control.records() > 3);
@@ -212,26 +213,23 @@ fn a_command_that_lives_counts_as_progress() {
 #[test]
 fn what_cannot_be_started_says_what_to_do() {
     let words = [OsString::from("no-such-program-here")];
-    let text = Running::start(&order(&words), Streams::piped()).err().expect("refused").to_string();
+    let text = Running::start(&order(&words), Stdin::Fed).err().expect("refused").to_string();
     assert!(text.starts_with("cannot start `no-such-program-here`: No such file"), "{text}");
     assert!(text.contains("install it on every machine"), "{text}");
 }
 
 #[test]
-fn its_folder_and_environment_are_as_ordered_and_a_folder_that_is_not_there_is_left_out() {
+fn its_folder_and_environment_are_as_ordered_and_without_the_folder_it_is_not_started() {
     let dir = tempfile::tempdir().expect("a directory");
     let dir = dir.path().canonicalize().expect("there");
     let (words, env) = (words("pwd; echo $GREETING"), [("GREETING".into(), "hello".into())]);
-    let said = |dir: &Path| {
-        let (control, mut all) = (Control::default(), All::default());
-        let order = Order { dir: Some(dir), env: &env, ..order(&words) };
-        let running = Running::start(&order, Streams::piped()).expect("started");
-        assert!(running.finish(&control, &mut all).expect("ended").is_good());
-        String::from_utf8(all.out).expect("text")
-    };
-    assert_eq!(said(&dir), format!("{}\nhello\n", dir.display()));
-    let here = std::env::current_dir().expect("somewhere");
-    assert_eq!(said(&dir.join("gone")), format!("{}\nhello\n", here.display()));
+    let start = |dir: &Path| Running::start(&Order { dir: Some(dir), env: &env, ..order(&words) }, Stdin::Fed);
+    let (control, mut all) = (Control::default(), All::default());
+    assert!(start(&dir).expect("started").finish(&control, &mut all).expect("ended").is_good());
+    assert_eq!(String::from_utf8(all.out).expect("text"), format!("{}\nhello\n", dir.display()));
+    let refused = start(&dir.join("gone")).err().expect("refused");
+    assert_eq!(refused.kind(), ErrorKind::Unfit, "{refused}");
+    assert!(refused.to_string().starts_with("no such folder here: "), "not that the program is not there: {refused}");
 }
 
 #[test]

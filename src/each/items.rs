@@ -31,6 +31,11 @@ impl Form {
         [Form::Lines, Form::Null, Form::Json].into_iter().find(|form| form.name() == name)
     }
 
+    /// How many items end in these bytes.
+    pub fn count(self, bytes: &[u8]) -> usize {
+        memchr::memchr_iter(self.terminator(), bytes).count()
+    }
+
     fn terminator(self) -> u8 {
         match self {
             Form::Lines | Form::Json => b'\n',
@@ -92,7 +97,7 @@ impl Items {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        memchr::memchr_iter(self.form.terminator(), &self.bytes).count()
+        self.form.count(&self.bytes)
     }
 }
 

@@ -10,6 +10,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::APP;
@@ -22,6 +24,9 @@ use crate::units::plural;
 
 /// So much of what was typed is told where another job has other words.
 const TOLD_CHARS_MAX: usize = 60;
+
+/// The option that tells these items from others.
+pub const SUM: &str = "sum";
 
 /// The orders of one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +48,7 @@ impl Orders {
         let mut put = |key: &str, value: String| _ = options.insert(key.to_owned(), value);
         put("command", serde_json::to_string(&self.command).expect("a list of strings"));
         put("items", self.form.name().to_owned());
-        put("sum", sum_of(items));
+        put(SUM, sum_of(items));
         self.timeout.iter().for_each(|time| put("timeout_ms", time.as_millis().to_string()));
         self.fail_fast.iter().for_each(|n| put("fail_fast", n.to_string()));
         options
@@ -139,7 +144,27 @@ pub fn is_each(ask: &Ask) -> bool {
 
 /// What tells these items from others, as it stands in `job.json`.
 pub fn sum_of(items: &Items) -> String {
-    format!("{} items, {} bytes, {:08x}", items.count(), items.bytes.len(), sum::crc32(&items.bytes))
+    in_words(items.count(), items.bytes.len() as u64, sum::crc32(&items.bytes))
+}
+
+/// The same of the items in the file at `path`, of which a block at a time is held.
+pub fn sum_of_file(path: &Path, form: Form) -> io::Result<String> {
+    let mut count = 0;
+    let file = sum::of_file(path, &mut |block| {
+        count += form.count(block);
+        Ok(())
+    })?;
+    Ok(in_words(count, file.len, file.crc32))
+}
+
+fn in_words(count: usize, len: u64, crc32: u32) -> String {
+    format!("{count} items, {len} bytes, {crc32:08x}")
+}
+
+/// What is said where other items lie at `path` than the job was made of.
+pub fn other_items(path: &Path) -> Error {
+    let error = Error::new(ErrorKind::Damaged, "not the items that the job was made of are in").on(path);
+    error.advise("the file was edited or damaged; submit the job anew elsewhere")
 }
 
 #[cfg(test)]
@@ -161,6 +186,10 @@ mod tests {
         }
         let orders = Orders { command: vec!["a".to_owned()], form: Form::Lines, timeout: None, fail_fast: None };
         assert!(orders.options(&items)["sum"].starts_with("2 items, 4 bytes, "));
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("items");
+        std::fs::write(&path, &items.bytes).expect("written");
+        assert_eq!(sum_of_file(&path, Form::Lines).expect("read"), sum_of(&items), "from the file as from memory");
         assert_ne!(orders.options(&items), orders.options(&Items { bytes: b"a\nc\n".to_vec(), form: Form::Lines }));
     }
 

@@ -26,6 +26,7 @@ use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
 
 mod data;
+mod items;
 mod names;
 mod phases;
 mod records;
@@ -89,6 +90,7 @@ pub fn verify(disk: &dyn Disk, root: &Path, spec: &Spec) -> Result<Report> {
     let (made, counting, replaced) = (HashMap::new(), Vec::new(), HashSet::new());
     let mut inspection = Inspection { disk, root, spec, snapshot, end: None, made, counting, replaced, report };
     inspection.check_end_file()?;
+    inspection.check_items();
     inspection.check_foreign(shape).map_err(unreadable)?;
     inspection.check_names_once(shape).map_err(unreadable)?;
     inspection.check_leftovers();

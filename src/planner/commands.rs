@@ -10,7 +10,7 @@ use crate::data::{Piece, Split};
 use crate::disk::real::RealDisk;
 use crate::disk::{Created, Disk, create};
 use crate::each::items::{Form, Items};
-use crate::each::orders::{self, Orders};
+use crate::each::orders::{self, Orders, SUM};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{ITEMS, PHASE};
 use crate::job::plan;
@@ -60,7 +60,7 @@ fn write_commands(root: &Path, ask: &Ask, items: &Items) -> Result<(Arc<dyn Disk
 fn write_items(disk: &dyn Disk, root: &Path, ask: &Ask, items: &Items) -> Result<()> {
     let path = root.join(ITEMS);
     let created = create::create_once(disk, ITEMS, &items.bytes).map_err(|error| Error::io("cannot create", &path, error))?;
-    if created == Created::Before && ask.options.get("sum") != Some(&orders::sum_of(&read_items(disk, root, items.form)?)) {
+    if created == Created::Before && ask.options.get(SUM) != Some(&orders::sum_of(&read_items(disk, root, items.form)?)) {
         let error = Error::new(ErrorKind::NotThisJob, "other items than these lie in").on(&path);
         return Err(error.advise("somebody submits another job there, or died doing so; choose another --job, or remove that folder"));
     }
@@ -75,9 +75,8 @@ fn read_items(disk: &dyn Disk, root: &Path, form: Form) -> Result<Items> {
 /// Plans the job from its items.
 pub(super) fn plan_commands(disk: &dyn Disk, root: &Path, spec: &Spec) -> Result<()> {
     let items = read_items(disk, root, Orders::of(&spec.ask)?.form)?;
-    if spec.ask.options.get("sum") != Some(&orders::sum_of(&items)) {
-        let error = Error::new(ErrorKind::Damaged, "not the items that the job was made of are in").on(root.join(ITEMS));
-        return Err(error.advise("the file was edited or damaged; submit the job anew elsewhere"));
+    if spec.ask.options.get(SUM) != Some(&orders::sum_of(&items)) {
+        return Err(orders::other_items(&root.join(ITEMS)));
     }
     plan_items(disk, root, spec, &items)
 }

@@ -2,24 +2,25 @@
 //!
 //! What a command writes goes by pipes through this process into its worker's segment (see [`crate::each::segment`]); at most `KEPT_BYTES` of each stream are held
 //! in memory. A command that ends with another status than 0, by a signal or by its timeout is a reported error. So is one that cannot be started; a machine
-//! that can start nothing more just now is a refusal, which is tried again and then given back, as with a disk.
+//! that can start nothing more just now is a refusal, which is tried again and then given back, as with a disk, and one without the job's folder gives back and leaves.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::scratch::Scratch;
 use super::{Tasks, assign};
-use crate::command::{Ears, Ended, Order, Programs, Running, Streams};
+use crate::command::{Ears, Ended, Order, Programs, Running, Stdin, can_enter};
 use crate::control::Control;
 use crate::data::{Failure, Made, Ran, Split};
+use crate::disk::rename::is_gone;
 use crate::disk::{Disk, real};
 use crate::each::ITEM_BYTES_MAX;
-use crate::each::orders::Orders;
+use crate::each::items::Form;
+use crate::each::orders::{self, Orders, SUM};
 use crate::each::segment::Writer;
 use crate::each::template::Template;
 use crate::error::{Error, ErrorKind, Result};
@@ -57,11 +58,9 @@ impl Commands {
     /// For the worker `name` in the job `spec` at `root`.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, spec: &Spec, name: &WorkerName) -> Result<Commands> {
         let dir = PathBuf::from(&spec.cwd);
-        if !dir.is_dir() {
-            let error = Error::new(ErrorKind::Input, "no such folder here:").on(&dir);
-            return Err(error.advise("the job's commands run in the folder where it was submitted: mount it here, too, or submit from one that every machine has"));
-        }
+        can_enter(&dir)?;
         let orders = Orders::of(&spec.ask)?;
+        check_items(&*disk, &root, spec, orders.form)?;
         let job = std::path::absolute(&root).map_err(|error| Error::io("cannot resolve", &root, error))?.into_os_string();
         let segment = Writer::new(root.join(layout::segment(name)));
         let template = orders.template();
@@ -103,8 +102,7 @@ impl Commands {
         let start_ms = now_ms();
         let mut catch =
             Catch { segment: &mut self.segment, out: Vec::new(), err: Vec::new(), ran: Ran { start_ms, ..Ran::default() }, refused: None };
-        let streams = Streams { stdin: Stdio::null(), ..Streams::piped() };
-        let running = match Running::start(&order, streams) {
+        let running = match Running::start(&order, Stdin::Empty) {
             Ok(running) => running,
             Err(error) => return cannot_start(error, catch.ran),
         };
@@ -122,14 +120,25 @@ impl Commands {
     }
 }
 
+/// The items are those that the job was made of: seen once, before any of them is run.
+fn check_items(disk: &dyn Disk, root: &Path, spec: &Spec, form: Form) -> Result<()> {
+    let path = root.join(ITEMS);
+    let look = || orders::sum_of_file(&path, form);
+    let found = match look() {
+        // They are older than the job: this machine may have looked before.
+        Err(error) if is_gone(&error) => disk.refresh(".").and_then(|()| look()),
+        found => found,
+    };
+    let found = found.map_err(|error| Error::io("cannot read", &path, error))?;
+    if spec.ask.options.get(SUM) == Some(&found) { Ok(()) } else { Err(orders::other_items(&path)) }
+}
+
 /// The machine's own trouble is no error of the item's.
 fn cannot_start(error: Error, ran: Ran) -> Result<(Option<Ended>, Ran, String), Failure> {
-    use std::io::ErrorKind::{NotFound, OutOfMemory, WouldBlock};
-    let exit = match error.io_kind() {
-        Some(WouldBlock | OutOfMemory) => return Err(Failure::Disk(error)),
-        Some(NotFound) => NOT_FOUND,
-        Some(_) | None => NOT_RUN,
-    };
+    if error.kind() != ErrorKind::App {
+        return Err(Failure::Disk(error));
+    }
+    let exit = if error.is_not_found() { NOT_FOUND } else { NOT_RUN };
     let ran = Ran { exit: Some(exit), end_ms: ran.start_ms, ..ran };
     Ok((None, ran, error.to_string()))
 }
@@ -203,5 +212,27 @@ impl Catch<'_> {
         self.segment.add(&self.out, &mut self.ran.out)?;
         self.segment.add(&self.err, &mut self.ran.err)?;
         Ok(self.ran)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_command_that_is_to_blame_itself_has_failed() {
+        for (kind, cause, exit) in [
+            (ErrorKind::App, std::io::ErrorKind::NotFound, Some(NOT_FOUND)),
+            (ErrorKind::App, std::io::ErrorKind::PermissionDenied, Some(NOT_RUN)),
+            (ErrorKind::Exhausted, std::io::ErrorKind::WouldBlock, None),
+            (ErrorKind::Io, std::io::ErrorKind::ExecutableFileBusy, None),
+            (ErrorKind::Unfit, std::io::ErrorKind::NotFound, None),
+        ] {
+            let error = Error::new(kind, "cannot start").because(std::io::Error::from(cause));
+            match cannot_start(error, Ran::default()) {
+                Ok((ended, ran, _)) => assert!(ended.is_none() && exit.is_some() && ran.exit == exit, "{kind:?}"),
+                Err(failure) => assert!(exit.is_none() && matches!(failure, Failure::Disk(_)), "{kind:?}: {failure:?}"),
+            }
+        }
     }
 }

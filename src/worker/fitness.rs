@@ -3,13 +3,13 @@
 //!
 //! A refusal is tried again for a lease; a full or read-only disk or a used-up quota, which is mostly everybody's, for half a minute at least. Then the claim is given
 //! back, which counts against nobody, and the worker tries from time to time whether it can write where tasks write. A task that meets another refusal than
-//! that of room again, although its worker could write in between, has a trouble of its own: that is an error, and counts.
+//! that of room, or that its machine can start no more, again, although its worker could write in between, has a trouble of its own: that is an error, and counts.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::disk::{Disk, Flush};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::ids::Block;
 use crate::job::layout::{SHUFFLE, State, attempts_dir};
 
@@ -23,6 +23,8 @@ pub(super) enum Remedy {
     TryAgain,
     /// Give the claim back, and claim nothing until the disk is well.
     GiveBack,
+    /// Give the claim back and leave: no command of this job can be run here.
+    Leave,
     /// Report it as the task's error.
     Report,
 }
@@ -39,6 +41,9 @@ pub(super) struct Fitness {
 impl Fitness {
     /// What to do about a refusal that an attempt of `block` has met for so long.
     pub(super) fn remedy(&mut self, block: Block, error: &Error, since: Duration, lease: Duration) -> Remedy {
+        if error.kind() == ErrorKind::Unfit {
+            return Remedy::Leave;
+        }
         if error.io_kind().is_none() {
             // Not refused: what was read is wrong.
             return Remedy::Report;
@@ -47,7 +52,8 @@ impl Fitness {
         if since < patience {
             return Remedy::TryAgain;
         }
-        if !error.is_no_room() && !self.given_back.insert(block) {
+        let is_nobodys = error.is_no_room() || error.kind() == ErrorKind::Exhausted;
+        if !is_nobodys && !self.given_back.insert(block) {
             return Remedy::Report;
         }
         self.trouble = Some(error.to_string());
@@ -95,7 +101,14 @@ mod tests {
         assert_eq!(fitness.remedy(task, &denied, LEASE, LEASE), Remedy::GiveBack);
         assert_eq!(fitness.remedy(Block::one(TaskId::map(2)), &denied, LEASE, LEASE), Remedy::GiveBack, "another task may meet it, too");
         assert_eq!(fitness.remedy(task, &denied, LEASE, LEASE), Remedy::Report, "again: it is this task's");
-        let damaged = Error::new(crate::error::ErrorKind::Damaged, "cannot read");
+        for kind in [io::ErrorKind::OutOfMemory, io::ErrorKind::WouldBlock] {
+            let exhausted = error(kind).of_kind(ErrorKind::Exhausted);
+            assert_eq!(fitness.remedy(task, &exhausted, LEASE / 2, LEASE), Remedy::TryAgain);
+            assert_eq!(fitness.remedy(task, &exhausted, LEASE, LEASE), Remedy::GiveBack, "however often: no task uses a machine up");
+        }
+        let unfit = denied.of_kind(ErrorKind::Unfit);
+        assert_eq!(fitness.remedy(task, &unfit, Duration::ZERO, LEASE), Remedy::Leave, "waiting helps nobody");
+        let damaged = Error::new(ErrorKind::Damaged, "cannot read");
         assert_eq!(fitness.remedy(Block::one(TaskId::map(3)), &damaged, Duration::ZERO, LEASE), Remedy::Report, "no refusal at all");
     }
 

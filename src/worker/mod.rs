@@ -47,7 +47,7 @@ pub trait Tasks {
 
 /// Where the claim is kept while its attempt runs, so that it is beaten for and can be given back from outside.
 pub trait Pulse {
-    /// Starts beating for the claim; the control is cancelled when the claim is found taken away.
+    /// Starts beating for the claim; the control is cancelled when the claim is found taken away, or given back from outside.
     fn start(&self, claim: Claim) -> Arc<Control>;
 
     /// Stops watching, goes on beating, and gives the claim back to be ended; `None` if it was ended from outside.
@@ -84,6 +84,8 @@ pub struct Worker {
     polite_claims: u32,
     looks: Looks,
     fitness: Fitness,
+    /// Why no command of this job can be run here, once that has been seen.
+    unfit: Option<Error>,
     /// How many map tasks the plan has, once it has been read.
     maps: Option<u32>,
     log: Log,
@@ -150,6 +152,7 @@ impl Worker {
             polite_claims: 0,
             looks: Looks::default(),
             fitness: Fitness::default(),
+            unfit: None,
             maps: None,
             log,
         }
@@ -160,11 +163,15 @@ impl Worker {
         self.claimer.name()
     }
 
-    /// Claims and runs one attempt, or finds out that there is none.
+    /// Claims and runs one attempt, or finds out that there is none. An error of the kind `Unfit` is final: a worker here can run none of the job's.
     pub fn turn(&mut self, tasks: &mut dyn Tasks, pulse: &dyn Pulse) -> Result<Turn> {
         if pulse.is_leaving() {
             self.log.flush();
             return Ok(Turn::Leave);
+        }
+        if let Some(error) = self.unfit.take() {
+            self.log.flush();
+            return Err(error);
         }
         // Once a turn: every eighth look is a full one, and with two of them that may never be the one that matters.
         let looked = self.disk.now().saturating_sub(self.looks.at) > CONTROL_PERIOD;
@@ -326,7 +333,8 @@ impl Worker {
         let name = claim.name().clone();
         self.log.event("claimed", &name.to_string(), "");
         let control = pulse.start(claim);
-        let ran = self.run(&name, &control, tasks, pulse);
+        // Told to leave while it claimed: the claim is given back already.
+        let ran = if control.is_cancelled() { Err(Failure::Cancelled) } else { self.run(&name, &control, tasks, pulse) };
         let Some(claim) = pulse.finish() else { return Ok(Turn::Leave) };
         // Cancelled: its name was found gone from `claimed/`. Giving it back then only says so in `expired/`, where whoever took it has put it: the
         // rename cannot tell the two apart, and need not.
@@ -369,6 +377,10 @@ impl Worker {
             match self.fitness.remedy(name.attempt.block(), &error, since, self.spec.ask.lease()) {
                 Remedy::TryAgain => pulse.trouble(&error.to_string()),
                 Remedy::GiveBack => return Err(Failure::Cancelled),
+                Remedy::Leave => {
+                    self.unfit = Some(error);
+                    return Err(Failure::Cancelled);
+                }
                 Remedy::Report => return Err(Failure::Disk(error)),
             }
         }
@@ -406,7 +418,7 @@ impl Worker {
             let block = held.name().attempt.block();
             claim = match self.fitness.remedy(block, &error, since, self.spec.ask.lease()) {
                 Remedy::TryAgain => held,
-                Remedy::GiveBack | Remedy::Report => match held.give_back(&*self.disk) {
+                Remedy::GiveBack | Remedy::Leave | Remedy::Report => match held.give_back(&*self.disk) {
                     Ok(_) => return Commit::Superseded,
                     Err(refusal) => refusal.0,
                 },

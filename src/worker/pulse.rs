@@ -22,6 +22,8 @@ use crate::job::spec::Ask;
 
 /// How long user code may take to notice that it was cancelled, before its process is ended.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long a command that was cancelled has to end, and its folder to be cleared, before its process ends: longer than it takes to kill it.
+const FAREWELL: Duration = Duration::from_secs(6);
 /// The pause before a disk that refuses is asked again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,8 @@ struct Shared {
     beat: Duration,
     lease: Duration,
     stall: Duration,
+    /// How long the working thread may take to go by itself, once its claim was given back.
+    farewell: Duration,
     leaving: AtomicBool,
     /// It also gives back what it claims from now on: told to leave just before an attempt began.
     gives_back: AtomicBool,
@@ -77,6 +81,8 @@ impl Heart {
             beat: ask.beat(),
             lease: ask.lease(),
             stall: Duration::from_millis(ask.stall_ms),
+            // An app's own code may not look up for long, and leaves nothing elsewhere.
+            farewell: if ask.is_of_commands() { FAREWELL } else { Duration::ZERO },
             leaving: AtomicBool::new(false),
             gives_back: AtomicBool::new(false),
             exit,
@@ -95,21 +101,29 @@ impl Heart {
         self.0.leaving.store(true, Relaxed);
     }
 
-    /// Somebody wants this worker to go: the claim of a running attempt is given back and the process ends; otherwise the worker
-    /// leaves at its next turn.
+    /// Somebody wants this worker to go: the claim of a running attempt is given back, and the process ends, by itself as soon as the attempt heeds
+    /// that it was cancelled, or else from here; without one the worker leaves at its next turn.
     pub fn leave(&self) {
+        if self.give_back() {
+            std::thread::sleep(self.0.farewell);
+            (self.0.exit)(Exit::Left);
+        }
+    }
+
+    /// False if no claim is held.
+    fn give_back(&self) -> bool {
         self.0.leaving.store(true, Relaxed);
         self.0.gives_back.store(true, Relaxed);
-        // Kept until the process ends: the working thread, which asks for its claim as soon as it is cancelled, must not end it half-way through.
+        // Kept until it is given back: the working thread, which asks for its claim as soon as it is cancelled, must not end it half-way through.
         let mut chest = self.0.chest();
         // A claim that is just being ended is left in peace: it ends, and the worker leaves at its next turn.
-        let Some(claim) = chest.claim.take() else { return };
+        let Some(claim) = chest.claim.take() else { return false };
         chest.path = None;
         chest.control.cancel();
         // If it cannot be given back, its lease ends without us.
         let _ = claim.give_back(&*self.0.disk);
         let _ = self.0.disk.remove(&self.0.worker_path);
-        (self.0.exit)(Exit::Left);
+        true
     }
 }
 
@@ -122,7 +136,7 @@ impl Pulse for Heart {
         drop(chest);
         // Whoever told it to leave while it claimed has found nothing to give back.
         if self.0.gives_back.load(Relaxed) {
-            self.leave();
+            self.give_back();
         }
         control
     }
@@ -210,7 +224,7 @@ impl Shared {
             if records != chest.records || now.saturating_sub(chest.beaten) > self.lease {
                 (chest.records, chest.moved) = (records, now);
             } else if now.saturating_sub(chest.moved) > self.stall {
-                // Kept locked until the process ends, as in `leave`.
+                // Kept locked until the process ends: the working thread must not end it half-way through.
                 let claim = chest.claim.take();
                 self.report_stall(claim);
             }
@@ -229,16 +243,14 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
     use super::*;
     use crate::disk::sim::run::SimDisk;
     use crate::disk::sim::state::DiskState;
     use crate::job::claim::{Claimer, Manners, Tried};
 
-    /// Stands for the process's end.
-    fn unwind(exit: Exit) -> ! {
-        resume_unwind(Box::new(exit))
+    /// The process does not end.
+    fn never(exit: Exit) -> ! {
+        panic!("{exit:?}")
     }
 
     #[test]
@@ -250,13 +262,12 @@ mod tests {
         let name: WorkerName = "w.1.x".parse().expect("a name");
         let asked = serde_json::json!({"app": "wc", "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
             "lease_ms": 3_600_000, "max_errors": 4, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
-        let heart = Heart::start(Arc::clone(&disk), &name, &serde_json::from_value(asked).expect("an ask"), unwind);
+        let heart = Heart::start(Arc::clone(&disk), &name, &serde_json::from_value(asked).expect("an ask"), never);
         let attempt = "map-00000.a1".parse().expect("an attempt");
         let Ok(Tried::Held(claim)) = Claimer::new(name).claim(&*disk, attempt, Manners::Direct) else { panic!("nobody else is there") };
         heart.leave();
         assert!(heart.is_leaving() && sim.has("claimed/map-00000.a1@w.1.x"), "it knows of none to be given back");
-        let left = catch_unwind(AssertUnwindSafe(|| heart.start(claim))).err().and_then(|exit| exit.downcast_ref().copied());
-        assert_eq!(left, Some(Exit::Left), "the attempt does not begin");
+        assert!(heart.start(claim).is_cancelled() && heart.finish().is_none(), "the attempt does not begin");
         assert!(sim.has("expired/map-00000.a1@w.1.x") && !sim.has("workers/w.1.x"), "given back, and signed off");
     }
 }

@@ -145,7 +145,7 @@ fn turns(worker: &mut Worker, tasks: &mut dyn Tasks, heart: &Heart, watch: &Watc
             Ok(Turn::Ended(_)) => return Ok(STATUS_ENDED),
             Ok(Turn::Leave) => return Ok(STATUS_LEFT),
             // What this process knows of the job may be wrong: it ends, also if `job.json` should be restored.
-            Err(error) if matches!(error.kind(), ErrorKind::Vanished | ErrorKind::NotThisJob) => return Err(error),
+            Err(error) if matches!(error.kind(), ErrorKind::Vanished | ErrorKind::NotThisJob | ErrorKind::Unfit) => return Err(error),
             Err(error) => {
                 // Also where little is to be said: nothing goes on until somebody mends it.
                 said.once(Voice::Plain, worker, &format!("{error}; trying again"));

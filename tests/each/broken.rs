@@ -164,6 +164,33 @@ fn a_changed_byte_is_found_by_cat_and_verify() {
 }
 
 #[test]
+fn a_changed_byte_of_what_a_failed_command_wrote_is_found_too() {
+    let farm = Farm::new();
+    each(&farm, &[], "echo hello $1; exit 1", &["a"]).ends_with(1);
+    farm.ok(&["verify", "job"]);
+    let segment = farm.names("job/output").remove(0);
+    farm.write(&format!("job/output/{segment}"), "hallo a\n");
+    let said = farm.run(&["verify", "job"]);
+    said.ends_with(1);
+    assert!(text(&said).contains(&format!("{segment}: does not hold what map-00000.a1@")), "{}", text(&said));
+}
+
+#[test]
+fn other_items_in_their_place_are_run_by_nobody_and_found() {
+    let farm = Farm::new();
+    farm.ok(&["each", "--submit", "--job", "job", "--", "touch", ":::", "aa", "bb", "cc"]);
+    farm.ok(&["verify", "job"]);
+    farm.write("job/items", "aa\nbx\ncc\n");
+    farm.run(&["worker", "job", "--slots", "1", "--quiet"]).fails_saying(1, &["not the items that the job was made of are in job/items"]);
+    assert!(!farm.has("aa") && !farm.has("bx") && !farm.has("cc"));
+    let said = farm.run(&["verify", "job"]);
+    said.ends_with(1);
+    assert!(text(&said).contains("items: has 3 items, 9 bytes, "), "{}", text(&said));
+    std::fs::remove_file(farm.path("job/items")).expect("removed");
+    assert!(text(&farm.run(&["verify", "job"])).contains("items: is missing"));
+}
+
+#[test]
 fn clean_removes_a_job_of_commands_whole() {
     let farm = Farm::new();
     each(&farm, &[], "echo $1", &["a", "b"]).ends_with(0);

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::places::Place;
 use super::report::Report;
 use super::{Stream, Words, key_and_value, push_pair};
-use crate::command::{Ears, Ended, Order, Running, Streams, find_program};
+use crate::command::{Ears, Ended, Order, Running, Stdin, find_program};
 use crate::control::Control;
 use crate::data::Failure;
+use crate::error::{Error, ErrorKind};
 use crate::units::show_size;
 
 /// Handed to a command at once.
@@ -132,9 +133,11 @@ impl<'a> Child<'a> {
         let mut found = words.words.clone();
         found[0] = find_program(&found[0], dir);
         let environment = place.environment();
-        let order = Order { words: &found, program: None, dir: Some(dir), env: &environment, timeout: stream.timeout };
+        // A machine that has no such folder runs them where its worker was started: so it is promised.
+        let dir = Some(dir).filter(|dir| dir.is_dir());
+        let order = Order { words: &found, program: None, dir, env: &environment, timeout: stream.timeout };
         let name = format!("the {} `{}`", role.name(), words.typed);
-        let running = Running::start(&order, Streams::piped()).map_err(|error| Failure::App(format!("{name}: {error}")))?;
+        let running = Running::start(&order, Stdin::Fed).map_err(|error| cannot_start(&name, error))?;
         report.begin();
         Ok(Child { running, heard: Heard { out, report }, control, name, pairs: Vec::new(), timeout: stream.timeout })
     }
@@ -169,6 +172,15 @@ impl<'a> Child<'a> {
             return Err(Failure::App(words_of(&name, &ended, heard.report, timeout)));
         }
         heard.out.end().map_err(|failure| named(&name, failure))
+    }
+}
+
+/// The machine's own trouble is no error of the task's.
+#[cold]
+fn cannot_start(name: &str, error: Error) -> Failure {
+    match error.kind() {
+        ErrorKind::App => Failure::App(format!("{name}: {error}")),
+        _ => Failure::Disk(error),
     }
 }
 

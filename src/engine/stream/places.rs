@@ -38,7 +38,6 @@ impl Place<'_> {
             ("mapreduce_job_reduces", "mapred_reduce_tasks", self.context.job.reduces.to_string()),
             ("FLOCKWORK_TASK", "", attempt.task.to_string()),
             ("FLOCKWORK_ATTEMPT", "", attempt.number.to_string()),
-            ("FLOCKWORK_JOB", "", self.context.job_dir.to_string_lossy().into_owned()),
         ];
         if let Some(piece) = self.piece {
             names.push(("mapreduce_map_input_file", "map_input_file", piece.name.clone()));
@@ -46,6 +45,9 @@ impl Place<'_> {
             names.push(("mapreduce_map_input_length", "map_input_length", piece.to.saturating_sub(piece.from).to_string()));
         }
         let both = names.into_iter().flat_map(|(new, old, value)| [(new, value.clone()), (old, value)]);
-        both.filter(|(name, _)| !name.is_empty()).map(|(name, value)| (name.into(), value.into())).collect()
+        let both = both.filter(|(name, _)| !name.is_empty()).map(|(name, value)| (name.into(), value.into()));
+        // A command runs in another folder than its worker.
+        let job = std::path::absolute(&self.context.job_dir).unwrap_or_else(|_| self.context.job_dir.clone());
+        both.chain([("FLOCKWORK_JOB".into(), job.into())]).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Inspection;
-use crate::data::Counters;
+use crate::data::{Counters, Ran};
 use crate::each::segment::Reader;
 use crate::eyes::{is_segment_name, is_shuffle_name, output_number};
 use crate::ids::{Block, ClaimName, TaskId};
@@ -34,21 +34,27 @@ impl Inspection<'_> {
         }
     }
 
-    /// What the commands that count wrote, and those that failed: their stretches of the segments.
+    /// What the commands that count wrote: their stretches of the segments.
     pub(super) fn check_segments(&mut self) {
         let ran = self.counting.iter().filter_map(|claim| Some((claim.clone(), self.made.get(claim)?.ran.clone()?)));
         for (claim, ran) in ran.collect::<Vec<_>>() {
-            let path = layout::segment(&claim.worker);
-            let read = Reader::open(&self.root.join(&path)).and_then(|reader| {
-                let stretches = ran.out.iter().chain(&ran.err);
-                stretches.clone().try_for_each(|stretch| reader.copy(*stretch, &mut io::sink()))?;
-                Ok(crate::data::bytes_of(&ran.out).saturating_add(crate::data::bytes_of(&ran.err)))
-            });
-            match read {
-                Ok(bytes) => self.report.bytes += bytes,
-                Err(_) if ran.out.is_empty() && ran.err.is_empty() => {}
-                Err(error) => self.report.fault(path, format!("does not hold what {claim} wrote: {error}")),
-            }
+            self.check_stretches(&claim, &ran);
+        }
+    }
+
+    /// What one command wrote.
+    pub(super) fn check_stretches(&mut self, claim: &ClaimName, ran: &Ran) {
+        if ran.out.is_empty() && ran.err.is_empty() {
+            return;
+        }
+        let path = layout::segment(&claim.worker);
+        let read = Reader::open(&self.root.join(&path)).and_then(|reader| {
+            ran.out.iter().chain(&ran.err).try_for_each(|stretch| reader.copy(*stretch, &mut io::sink()))?;
+            Ok(crate::data::bytes_of(&ran.out).saturating_add(crate::data::bytes_of(&ran.err)))
+        });
+        match read {
+            Ok(bytes) => self.report.bytes += bytes,
+            Err(error) => self.report.fault(path, format!("does not hold what {claim} wrote: {error}")),
         }
     }
 

@@ -4,7 +4,7 @@ use super::Inspection;
 use crate::disk::rename::is_gone;
 use crate::ids::{ClaimName, TaskFile};
 use crate::job::layout::{self, State};
-use crate::job::record::{self, Event, RECORD_BYTES_MAX};
+use crate::job::record::{self, Event, RECORD_BYTES_MAX, TaskError};
 
 impl Inspection<'_> {
     /// Reads every file in `done/`, `failed/` and `expired/`.
@@ -54,8 +54,22 @@ impl Inspection<'_> {
     fn read_ended(&mut self, state: State, file: &TaskFile) {
         let path = state.path(file);
         match self.disk.read(&path, RECORD_BYTES_MAX) {
-            Ok(bytes) => self.check_issue(&path, file, &bytes),
+            Ok(bytes) => {
+                self.check_issue(&path, file, &bytes);
+                self.check_failed(state, file, &bytes);
+            }
             Err(error) => self.report.fault(path, format!("cannot be read: {error}; evidence never leaves")),
+        }
+    }
+
+    /// What a failed command wrote is shown as well.
+    fn check_failed(&mut self, state: State, file: &TaskFile, bytes: &[u8]) {
+        let TaskFile::Held(claim) = file else { return };
+        if state != State::Failed {
+            return;
+        }
+        if let TaskError::Command { ran, .. } = record::own_error(&claim.to_string(), bytes) {
+            self.check_stretches(claim, &ran);
         }
     }
 

@@ -1,0 +1,114 @@
+//! Machines and folders in which a command cannot be started, programs that are none, and what a worker that leaves clears away.
+
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::Signal;
+
+use super::{cat, shell, text};
+use crate::common::{FLOCKWORK, Farm};
+
+fn program(farm: &Farm, name: &str, bytes: &[u8]) {
+    farm.write(name, bytes);
+    std::fs::set_permissions(farm.path(name), std::fs::Permissions::from_mode(0o755)).expect("made executable");
+}
+
+#[test]
+fn a_command_runs_in_its_folder_or_not_at_all() {
+    let farm = Farm::new();
+    farm.write("cw/list", "a\nb\n");
+    let script = "echo >> $FLOCKWORK_JOB/../begun; until test -e $FLOCKWORK_JOB/../go; do sleep 0.05; done; env pwd -P";
+    let submit = format!("cd cw && $F each --submit --job ../job -a list -- sh -c '{script}'");
+    shell(&farm, &submit).ends_with(0);
+    let coordinator = farm.start(&["coordinator", "job", "--quiet"]);
+    let worker = farm.start(&["worker", "job", "--slots", "1", "--quiet"]);
+    farm.wait_for("the first runs", || farm.has("begun").then_some(()));
+    farm.start_as("mv", &["cw", "cw.gone"]).ends_with(0);
+    farm.write("go", "");
+    worker.fails_saying(1, &["no such folder here: ", "/cw; "]);
+    assert_eq!(farm.read("begun"), b"\n", "the second has not run in the worker's folder");
+    assert_eq!((farm.names("job/failed").len(), farm.names("job/expired").len()), (0, 1), "it was given back, and is nobody's error");
+    farm.start_as("mv", &["cw.gone", "cw"]).ends_with(0);
+    farm.start(&["worker", "job", "--slots", "1", "--quiet"]).ends_with(0);
+    coordinator.ends_with(0);
+    let here = farm.path(".").canonicalize().expect("the farm").display().to_string();
+    let said = cat(&farm, &[]);
+    let mut folders: Vec<&str> = said.lines().collect();
+    folders.sort_unstable();
+    assert_eq!(folders, [format!("{here}/cw"), format!("{here}/cw.gone")], "the first was in it when it was moved");
+}
+
+/// A job whose folder is shut afterwards, and a worker of it.
+const SHUT: &str = r#"
+f=$(realpath "$1")
+mkdir shut
+(cd shut && "$f" each --submit --job ../job -- echo {} ::: a)
+chmod 000 shut
+"$f" coordinator job --quiet & leader=$!
+status=0
+"$f" worker job --slots 1 --quiet 2> refused || status=$?
+chmod 700 shut
+kill $leader
+cat refused >&2
+exit $status
+"#;
+
+#[test]
+fn a_folder_that_may_not_be_entered_refuses_the_worker_and_fails_no_item() {
+    let farm = Farm::new();
+    let args = ["bash", "-euc", SHUT, "script"];
+    let program = if rustix::process::geteuid().is_root() {
+        // Permissions do not bind root, and others may not look where its programs lie.
+        std::fs::set_permissions(farm.path("."), std::fs::Permissions::from_mode(0o777)).expect("opened to all");
+        farm.start_as("cp", &[FLOCKWORK, ".flockwork"]).ends_with(0);
+        farm.start_as("setpriv", &[&["--reuid=65534", "--regid=65534", "--clear-groups", "--"], &args[..], &["./.flockwork"]].concat())
+    } else {
+        farm.start_as("env", &[&args[..], &[FLOCKWORK]].concat())
+    };
+    program.fails_saying(1, &["cannot enter ", "/shut: Permission denied", "let this user in"]);
+    assert_eq!((farm.names("job/failed").len(), farm.names("job/expired").len()), (0, 0), "nothing was even claimed");
+}
+
+#[test]
+fn a_script_that_names_no_program_is_the_shells() {
+    let farm = Farm::new();
+    program(&farm, "bin/tool", b"echo \"$0: $*\"; exit 3\n");
+    farm.run(&["each", "--job", "job", "--joblog", "log", "--", "bin/tool", "x", "{}", ":::", "a b"])
+        .fails_saying(1, &["ended with status 3"]);
+    assert_eq!(cat(&farm, &[]), "bin/tool: x a b\n");
+    shell(&farm, "PATH=$PWD/bin:$PATH $F each --job found -- tool ::: c").fails_saying(1, &["`tool` for `c` ended with status 3"]);
+    let here = farm.path("bin/tool").canonicalize().expect("there").display().to_string();
+    assert_eq!(text(&farm.ok(&["cat", "found"])), format!("{here}: c\n"));
+    program(&farm, "empty", b"");
+    farm.ok(&["each", "--job", "nothing", "--", "./empty", ":::", "a"]);
+}
+
+#[test]
+fn a_program_that_is_none_and_an_argument_that_is_too_long_are_told_apart() {
+    let farm = Farm::new();
+    program(&farm, "alien", b"\x7fELF\x02\x01\x01\0of another machine's\n");
+    let run = |job: &str, words: &[&str]| farm.run(&[&["each", "--job", job, "--joblog", "log"], words].concat());
+    run("one", &["--", "./alien", ":::", "a"]).fails_saying(1, &["cannot start `./alien`", "this kind of machine"]);
+    assert!(String::from_utf8_lossy(&farm.read("log")).contains("\t126\t0\t./alien a"), "as a shell says of what it cannot run");
+    farm.write("list", vec![b'x'; 140_000]);
+    run("two", &["-a", "list", "--", "true"]).fails_saying(1, &["cannot start `true`", "less than 128 KiB"]);
+}
+
+#[test]
+fn a_worker_that_leaves_clears_its_commands_folder_away() {
+    let farm = Farm::new();
+    farm.write("tmp/others", "");
+    let script = "echo x > $FLOCKWORK_SCRATCH/left; echo > begun-$FLOCKWORK_ATTEMPT; exec sleep 600";
+    farm.ok(&["each", "--submit", "--job", "job", "--", "sh", "-c", script, ":::", "a"]);
+    let coordinator = farm.start(&["coordinator", "job", "--quiet"]);
+    let tmp = format!("TMPDIR={}", farm.path("tmp").display());
+    for (attempt, signal) in [(1, Signal::INT), (2, Signal::TERM)] {
+        let worker = farm.start_as("env", &[&tmp, FLOCKWORK, "worker", "job", "--slots", "1", "--quiet"]);
+        farm.wait_for("it runs", || farm.has(&format!("begun-{attempt}")).then_some(()));
+        assert_eq!(farm.names("tmp").len(), 2, "it has a folder");
+        worker.signal(signal);
+        worker.ends_with(0);
+        assert_eq!(farm.names("tmp"), ["others"], "and that is gone");
+        assert!(farm.names("job/expired").len() >= attempt, "its claim was given back");
+    }
+    coordinator.kill();
+}
