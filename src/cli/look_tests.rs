@@ -126,13 +126,13 @@ fn wait_ends_with_the_job_or_when_the_time_is_up() {
     let soon = || Some(Instant::now() + Duration::from_millis(50));
     let bench = Bench::planned();
     let job = bench.job();
-    assert!(wait::until_end(&*job.disk, &job.root, soon(), &mut || {}).expect("waited").is_none(), "the time is up");
+    assert!(wait::until_end(&*job.disk, &job.root, soon(), &mut |_| {}).expect("waited").is_none(), "the time is up");
     std::fs::remove_dir_all(bench.path("phase")).expect("removed");
     let far = Some(Instant::now() + Duration::from_secs(60));
-    assert_eq!(wait::until_end(&*job.disk, &job.root, far, &mut || {}).expect_err("gone").kind(), ErrorKind::Vanished);
+    assert_eq!(wait::until_end(&*job.disk, &job.root, far, &mut |_| {}).expect_err("gone").kind(), ErrorKind::Vanished);
     let bench = Bench::failed();
     let job = bench.job();
-    let end = wait::until_end(&*job.disk, &job.root, soon(), &mut || {}).expect("waited").expect("ended");
+    let end = wait::until_end(&*job.disk, &job.root, soon(), &mut |_| {}).expect("waited").expect("ended");
     assert_eq!(end.outcome, Outcome::Failed);
 }
 
