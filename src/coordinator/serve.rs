@@ -409,3 +409,7 @@ impl Sentry {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;
