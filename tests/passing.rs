@@ -21,7 +21,7 @@ sleep 2
 rm mnt/filler gate
 "#;
 const JOB: &str =
-    "seq 6 > items; touch gate; set -- --job mnt/job --lease 2s -q -a items -- sh -c 'while [ -e gate ]; do sleep 0.1; done; echo {}'";
+    "seq 6 > items; touch gate; set -- --job mnt/job --lease 2s -a items -- sh -c 'while [ -e gate ]; do sleep 0.1; done; echo {}'";
 const ALL_IS_DONE: &str = r#"
 "$f" verify mnt/job
 "$f" cat mnt/job | sort > got
@@ -97,13 +97,13 @@ grep 'goes on' said
 }
 
 #[test]
-fn scenario_10_a_coordinator_that_cannot_begin_the_reduces_says_so_in_status() {
+fn scenario_10_a_coordinator_that_may_not_write_its_folder_says_so_in_status() {
     run(r#"
 "$f" submit grep -o pattern=e --job mnt/job --lease 1s -r 3 text
 shut mnt/job/phase
 "$f" coordinator mnt/job 2> said & coordinator=$!
 "$f" worker mnt/job --slots 1 --quiet & worker=$!
-troubled() { "$f" status mnt/job | grep -A 1 '^coordinator:' | grep 'in trouble: .*phase/reduce'; }
+troubled() { "$f" status mnt/job | grep -A 1 '^coordinator:' | grep 'in trouble: .*folder phase: '; }
 until_it troubled
 "$f" explain mnt/job | grep 'its coordinator is in trouble: '
 sleep 3
@@ -115,22 +115,17 @@ wait $worker
 "#);
 }
 
-/// A job of two tasks that stay behind a shut gate, and a worker, for a job or a farm, whose program `own` may be shut as well.
+/// A job of two tasks that stay behind a shut gate, and a worker of the job or its farm that has claimed both, whose program is `own`.
 fn two_slots(farm: &Farm, job: &str, serves: &str) -> (Rc<Program>, Vec<String>) {
     farm.write("in", "one\ntwo\n");
     farm.shut();
     // By another process: a program that is just being written cannot be started.
     farm.start_as("cp", &[dawdle().to_str().expect("UTF-8"), "own"]).ends_with(0);
-    let submit =
-        ["submit", "dawdle", "in", "--job", job, "--split-lines", "1", "--no-backup", "-r", "1", "-o", "ms=0", "-o", "gate=gate"];
+    let submit = ["submit", "dawdle", "in", "--job", job, "--split-lines", "1", "--no-backup", "-r", "1", "-o", "ms=0", "-o", "gate=gate"];
     farm.start_as(dawdle(), &submit).ends_with(0);
     let worker = farm.start_as(farm.path("own"), &["worker", serves, "--slots", "2"]);
-    (worker, submit_is_led(farm, job))
-}
-
-fn submit_is_led(farm: &Farm, job: &str) -> Vec<String> {
-    let _leader = farm.start(&["coordinator", job]);
-    farm.wait_for_names(&format!("{job}/claimed"), 2)
+    farm.start(&["coordinator", job]);
+    (worker, farm.wait_for_names(&format!("{job}/claimed"), 2))
 }
 
 /// One of two slots dies, and for a while none can be started.
