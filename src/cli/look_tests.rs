@@ -140,16 +140,15 @@ fn wait_ends_with_the_job_or_when_the_time_is_up() {
 fn wait_goes_on_where_it_cannot_look_for_a_while_and_says_why() {
     let bench = Bench::finished();
     let job = bench.job();
-    let (phase, away) = (bench.path("phase"), bench.path("away"));
-    std::fs::rename(&phase, &away).expect("moved away");
-    std::fs::write(&phase, "no folder").expect("written");
+    job.disk.rename("phase", "away").expect("moved away");
+    std::fs::write(bench.path("phase"), "no folder").expect("written");
     let (mut troubles, mut looks) = (Vec::new(), 0);
     let end = wait::until_end(&*job.disk, &job.root, None, &mut |trouble| {
         looks += 1;
         troubles.extend(trouble.map(ToString::to_string));
         if looks == 2 {
-            std::fs::remove_file(&phase).expect("removed");
-            std::fs::rename(&away, &phase).expect("moved back");
+            job.disk.remove("phase").expect("removed");
+            job.disk.rename("away", "phase").expect("moved back");
         }
     });
     assert_eq!(end.expect("that has passed").map(|end| end.outcome), Some(Outcome::Finished));

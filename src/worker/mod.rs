@@ -215,7 +215,7 @@ impl Worker {
     /// Refused while it held nothing: its own trouble where it cannot write, and otherwise that of one file.
     fn cannot_claim(&mut self, error: Error) -> Result<Turn> {
         self.fitness.cannot_claim(&error);
-        self.unfit()?.map_or(Err(error), Ok)
+        self.unfit()?.ok_or(error)
     }
 
     /// Others are at work here: on elsewhere in the list. Where it is not true any more there are more hands than tasks: a pause before the next one, or
