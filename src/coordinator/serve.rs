@@ -273,11 +273,12 @@ fn bury(coordinator: &Coordinator, shared: &Shared) {
     }
 }
 
-/// Waits until this coordinator may serve; `None` if stopped before. Where the disk refuses it goes on waiting.
+/// Waits until this coordinator may serve; `None` if stopped before. Where the disk refuses it goes on waiting, but for the very first try: somebody is there to read why.
 fn stand_by(coordinator: &Coordinator, proof: Proof, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<Office>> {
     let disk = &*coordinator.disk;
     let mut silence = Leases::new(coordinator.spec.ask.lease() * 3);
     let (mut told, mut trouble) = (false, Trouble::default());
+    let mut has_begun = proof == Proof::Silence;
     loop {
         match try_office(coordinator, proof, &mut silence) {
             Ok((hold, locked, true)) => return Ok(Some(Office::take(coordinator, hold, locked))),
@@ -287,7 +288,7 @@ fn stand_by(coordinator: &Coordinator, proof: Proof, stop: &AtomicBool, tell: &m
                 }
             }
             Err(error) => match coordinator.told_apart(error) {
-                error if !error.may_pass() => return Err(error),
+                error if !error.may_pass() || !(has_begun || error.is_not_found()) => return Err(error),
                 _ if stop.load(Relaxed) => return Ok(None),
                 error => {
                     trouble.is_met(coordinator, &error, tell);
@@ -296,6 +297,7 @@ fn stand_by(coordinator: &Coordinator, proof: Proof, stop: &AtomicBool, tell: &m
                 }
             },
         }
+        has_begun = true;
         trouble.may_be_over(coordinator);
         if !told {
             tell(News::StandingBy);

@@ -30,15 +30,22 @@ fn refuse(sim: &SimDisk, times: u64, kind: Kind, matches: fn(&Op) -> bool) {
     sim.inject(times, move |_, op| matches(op), What::Fail(kind));
 }
 
-/// Stands by until it may lead; gives what was told.
-fn stands_by(sim: &Arc<SimDisk>) -> Result<(Option<Office>, Vec<String>)> {
-    let mut told = Vec::new();
+/// Stands by until it may lead; gives the troubles that were told. `begins` is called when it stands by, and is dropped when it is refused.
+fn stands_by(sim: &Arc<SimDisk>, begins: impl Fn()) -> Result<(Option<Office>, Vec<String>)> {
+    let (mut told, mut begins) = (Vec::new(), Some(begins));
     let coordinator = coordinator(sim);
     let office = stand_by(&coordinator, Proof::LockOrSilence, &AtomicBool::new(false), &mut |news| match news {
-        News::Trouble(error) => told.push(error.to_string()),
-        other => told.push(format!("{other:?}")),
+        News::Trouble(error) => {
+            begins = None;
+            told.push(error.to_string());
+        }
+        _ => begins.iter().for_each(|begins| begins()),
     })?;
     Ok((office, told))
+}
+
+fn opens_the_lock(op: &Op) -> bool {
+    matches!(op, Op::Open { path } if path == COORDINATOR_LOCK)
 }
 
 fn logged(sim: &SimDisk) -> String {
@@ -48,9 +55,15 @@ fn logged(sim: &SimDisk) -> String {
 #[test]
 fn a_standby_that_is_refused_waits_and_leads_when_it_may() {
     let sim = job();
-    let _ = coordinator(&sim); // Its log is there.
-    refuse(&sim, 2, Kind::PermissionDenied, |op| matches!(op, Op::Open { path } if path == COORDINATOR_LOCK));
-    let (office, told) = stands_by(&sim).expect("that passes");
+    let leader = sim.client("leader");
+    let (hold, _) = open_lock(&leader).expect("opened");
+    assert_eq!(hold.try_lock(), Lock::Taken);
+    let refused = Arc::clone(&sim);
+    let begins = move || {
+        let _leads = &hold;
+        refuse(&refused, 2, Kind::PermissionDenied, opens_the_lock);
+    };
+    let (office, told) = stands_by(&sim, begins).expect("that passes");
     assert!(office.is_some_and(|office| office.locked));
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told.iter().all(|text| text.contains("cannot open /job/coordinator.lock: permission denied")), "{told:?}");
@@ -58,10 +71,18 @@ fn a_standby_that_is_refused_waits_and_leads_when_it_may() {
 }
 
 #[test]
+fn a_coordinator_that_is_refused_as_it_begins_says_so_and_ends() {
+    let sim = job();
+    refuse(&sim, 1, Kind::PermissionDenied, opens_the_lock);
+    let error = stands_by(&sim, || ()).map(|_| ()).expect_err("somebody is there to read it");
+    assert_eq!(error.io_kind(), Some(Kind::PermissionDenied), "{error}");
+}
+
+#[test]
 fn a_lock_that_goes_away_between_two_calls_is_made_anew() {
     let sim = job();
     refuse(&sim, 1, Kind::NotFound, |op| matches!(op, Op::Look { path } if path == COORDINATOR_LOCK));
-    let (office, _) = stands_by(&sim).expect("it is made anew");
+    let (office, _) = stands_by(&sim, || ()).expect("it is made anew");
     assert!(office.is_some());
 }
 
@@ -69,7 +90,7 @@ fn a_lock_that_goes_away_between_two_calls_is_made_anew() {
 fn a_standby_of_a_job_that_is_gone_ends() {
     let sim = job();
     sim.inject(u64::MAX, |_, _| true, What::Fail(Kind::NotFound));
-    assert_eq!(stands_by(&sim).map(|_| ()).expect_err("gone").kind(), ErrorKind::Vanished);
+    assert_eq!(stands_by(&sim, || ()).map(|_| ()).expect_err("gone").kind(), ErrorKind::Vanished);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The slots of one machine in a farm: processes, each at one job at a time, moved between jobs as [`super::choice`] says.
 //!
 //! A slot that joins a job is a new process with a new name and a presence file of its own, and ends when it leaves. So nothing of one job (an umask, memory, an app that ends
-//! its process) reaches the next. When slots are sent to a job again whose slots die or are refused, [`super::note`] says. Where no process can be started, that slot rests for pauses
+//! its process) reaches the next. When slots are sent to a job again whose slots die or are refused, `note.rs` says. Where no process can be started, that slot rests for pauses
 //! that grow to a second, and the others go on. Removing a slot's file in `workers/` retires the slot.
 
 use std::collections::{BTreeMap, BTreeSet};
