@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use crate::units::{for_terminal, on_one_line};
 
+pub mod said;
+
 /// What went wrong, as far as a caller may want to act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -125,6 +127,11 @@ impl Error {
     /// True where the storage has no room or may not be written: nobody's fault, and worth waiting for.
     pub fn is_no_room(&self) -> bool {
         self.io_error().is_some_and(is_no_room)
+    }
+
+    /// True where the operating system refused, which may pass by itself: whoever is at work waits, and tries again. A job that is gone stays gone.
+    pub fn may_pass(&self) -> bool {
+        self.io_error().is_some() && self.kind != ErrorKind::Vanished
     }
 
     /// True where the file or folder was not there.

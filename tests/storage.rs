@@ -18,7 +18,14 @@ until_it() {
   done
 }
 nothing_lies_in() { [ -z "$(ls "$1")" ]; }
+something_lies_in() { [ -n "$(ls "$1")" ]; }
 says() { "$f" status mnt/job | grep -q "$1"; }
+# Closes a folder for whoever goes there from now on, whatever is open in it: a read-only mount of it lies over it.
+shut() {
+  mount --bind "$1" "$1"
+  until mount -o remount,bind,ro "$1"; do sleep 0.1; done
+}
+reopen() { until umount "$1"; do sleep 0.1; done; }
 ends_well() {
   wait "$1"
   "$f" verify mnt/job
@@ -30,7 +37,7 @@ ends_well() {
 "#;
 
 /// Runs the script as the root of a namespace, where small file systems can be mounted.
-fn run(script: &str) {
+pub fn run(script: &str) {
     let farm = Farm::new();
     farm.write("text", (0..30_000).map(|n| format!("the line of number {n} has some letters e\n")).collect::<String>());
     let script = format!("{BEGIN}{script}");

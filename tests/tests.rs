@@ -41,6 +41,9 @@ mod any_bytes;
 /// Disks that are full, read-only or refuse, for everybody and for one worker alone.
 mod storage;
 
+/// Errors that pass while somebody is at work, and after which everybody goes on.
+mod passing;
+
 /// Whose jobs are worked on, and that nobody is led out of one.
 mod trust;
 

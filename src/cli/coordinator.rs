@@ -15,6 +15,7 @@ use crate::coordinator::serve::{self, News};
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
 use crate::engine::AppEntry;
+use crate::error::said::Said;
 use crate::error::{Error, ErrorKind, Result};
 use crate::farm::hook::Hook;
 use crate::farm::lead::{self, Lead, Led};
@@ -93,7 +94,7 @@ fn lead_job(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<ExitCode> {
     trust.check_output(root, &planned.spec.ask.output)?;
     let mut notice = Notice::of(root, &planned.spec);
     let mut coordinator = make(root, planned);
-    let mut teller = Teller { root, quiet: args.quiet, phase: None, troubles: None };
+    let mut teller = Teller { root, quiet: args.quiet, phase: None, said: Said::default() };
     let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| {
         notice.tell(&news);
         teller.tell(&news);
@@ -205,7 +206,7 @@ struct Teller<'a> {
     root: &'a Path,
     quiet: bool,
     phase: Option<&'static str>,
-    troubles: Option<String>,
+    said: Said,
 }
 
 impl Teller<'_> {
@@ -218,13 +219,11 @@ impl Teller<'_> {
             }
             News::Trouble(error) => {
                 let text = error.to_string();
-                if self.troubles.as_ref() != Some(&text) {
+                if self.said.is_news(&text) {
                     eprintln!("flockwork: coordinator: {text}; waiting, and trying again");
-                    self.troubles = Some(text);
                 }
             }
             News::Seen(snapshot) => {
-                self.troubles = None;
                 let phase = if snapshot.phases.reduce { "reduce" } else { "map" };
                 if self.phase != Some(phase) {
                     self.phase = Some(phase);

@@ -126,14 +126,34 @@ fn wait_ends_with_the_job_or_when_the_time_is_up() {
     let soon = || Some(Instant::now() + Duration::from_millis(50));
     let bench = Bench::planned();
     let job = bench.job();
-    assert!(wait::until_end(&*job.disk, &job.root, soon(), &mut || {}).expect("waited").is_none(), "the time is up");
+    assert!(wait::until_end(&*job.disk, &job.root, soon(), &mut |_| {}).expect("waited").is_none(), "the time is up");
     std::fs::remove_dir_all(bench.path("phase")).expect("removed");
     let far = Some(Instant::now() + Duration::from_secs(60));
-    assert_eq!(wait::until_end(&*job.disk, &job.root, far, &mut || {}).expect_err("gone").kind(), ErrorKind::Vanished);
+    assert_eq!(wait::until_end(&*job.disk, &job.root, far, &mut |_| {}).expect_err("gone").kind(), ErrorKind::Vanished);
     let bench = Bench::failed();
     let job = bench.job();
-    let end = wait::until_end(&*job.disk, &job.root, soon(), &mut || {}).expect("waited").expect("ended");
+    let end = wait::until_end(&*job.disk, &job.root, soon(), &mut |_| {}).expect("waited").expect("ended");
     assert_eq!(end.outcome, Outcome::Failed);
+}
+
+#[test]
+fn wait_goes_on_where_it_cannot_look_for_a_while_and_says_why() {
+    let bench = Bench::finished();
+    let job = bench.job();
+    job.disk.rename("phase", "away").expect("moved away");
+    std::fs::write(bench.path("phase"), "no folder").expect("written");
+    let (mut troubles, mut looks) = (Vec::new(), 0);
+    let end = wait::until_end(&*job.disk, &job.root, None, &mut |trouble| {
+        looks += 1;
+        troubles.extend(trouble.map(ToString::to_string));
+        if looks == 2 {
+            job.disk.remove("phase").expect("removed");
+            job.disk.rename("away", "phase").expect("moved back");
+        }
+    });
+    assert_eq!(end.expect("that has passed").map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!((troubles.len(), looks), (2, 2), "{troubles:?}");
+    assert!(troubles[0].contains("cannot list") && troubles[0].contains("phase"), "{troubles:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::speed::Speed;
+use crate::error::said::Said;
 use crate::eyes::status::Tasks;
 use crate::eyes::tally;
 use crate::ids::Phase;
@@ -23,6 +24,7 @@ const HERTZ: u8 = 8;
 pub(super) struct Progress {
     form: Form,
     begun: Instant,
+    shown: RefCell<Shown>,
     said: RefCell<Said>,
 }
 
@@ -39,13 +41,12 @@ struct Bars {
 }
 
 #[derive(Default)]
-struct Said {
+struct Shown {
     phase: &'static str,
     /// When the phase was first seen.
     since: Duration,
     at: Option<Instant>,
     speed: Speed,
-    trouble: String,
 }
 
 /// How far a phase is.
@@ -76,7 +77,7 @@ impl Progress {
         } else {
             Form::Lines
         };
-        Progress { form, begun: Instant::now(), said: RefCell::default() }
+        Progress { form, begun: Instant::now(), shown: RefCell::default(), said: RefCell::default() }
     }
 
     /// How often it is worth looking for something to show; `None`: never.
@@ -90,21 +91,20 @@ impl Progress {
 
     /// Shows what a tick saw.
     pub fn show(&self, snapshot: &Snapshot) {
-        let mut said = self.said.borrow_mut();
-        said.trouble.clear();
+        let mut shown = self.shown.borrow_mut();
         let now = self.begun.elapsed();
         let mut far = far(snapshot);
-        let is_new = said.phase != far.phase;
+        let is_new = shown.phase != far.phase;
         if is_new {
-            (said.phase, said.since, said.speed) = (far.phase, now, Speed::default());
+            (shown.phase, shown.since, shown.speed) = (far.phase, now, Speed::default());
         }
-        said.speed.add(now, far.done);
-        far.speed = said.speed.text(far.total.saturating_sub(far.done));
-        let in_phase = now.saturating_sub(said.since);
+        shown.speed.add(now, far.done);
+        far.speed = shown.speed.text(far.total.saturating_sub(far.done));
+        let in_phase = now.saturating_sub(shown.since);
         match &self.form {
             Form::Bars(bars) => bars.show(&far, is_new, in_phase),
-            Form::Lines if is_new || said.at.is_some_and(|at| at.elapsed() > LINE_PERIOD) => {
-                said.at = Some(Instant::now());
+            Form::Lines if is_new || shown.at.is_some_and(|at| at.elapsed() > LINE_PERIOD) => {
+                shown.at = Some(Instant::now());
                 let speed = far.speed.map_or_else(String::new, |speed| format!(", {speed}"));
                 eprintln!("flockwork: {} {}/{}, {}{speed}", far.phase, far.done, far.total, far.text);
             }
@@ -122,8 +122,7 @@ impl Progress {
 
     /// Says what is wrong, also when quiet, and the same thing once.
     pub fn trouble(&self, text: &str) {
-        if self.said.borrow().trouble != text {
-            self.said.borrow_mut().trouble = text.to_owned();
+        if self.said.borrow_mut().is_news(text) {
             self.print(text);
         }
     }

@@ -21,8 +21,8 @@ use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::trust::Trust;
 use crate::planner::Planned;
 use crate::units::{for_shell, json_for_terminal};
-use crate::worker::slot::Voice;
-use crate::worker::supervisor::{Leash, Outcome, Supervisor};
+use crate::worker::slot::{Patience, Voice};
+use crate::worker::supervisor::Supervisor;
 
 #[derive(clap::Args)]
 #[command(after_help = "The same command with the same --job goes on where it stopped. Others may join with `flockwork worker JOB`.\n\
@@ -71,7 +71,8 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
     }
     let ended_before = end::load(&*planned.disk, root)?.is_some();
     let slots = if ended_before { Some(0) } else { how.slots }.unwrap_or_else(cores);
-    let supervisor = (slots > 0).then(|| Supervisor::start(root, slots, Voice::Quiet, trust::words(trust)));
+    // They wait where the disk refuses, as the coordinator does that runs beside them.
+    let supervisor = (slots > 0).then(|| Supervisor::start(root, slots, Voice::Quiet, Patience::Waits, trust::words(trust)));
     let leash = supervisor.as_ref().map(Supervisor::leash);
     let watch = watch_for(root);
     let stop = Arc::new(AtomicBool::new(false));
@@ -91,7 +92,7 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
     let mut notice = Notice::of(root, &planned.spec);
     let mut coordinator = super::coordinator::make(root, planned);
     let end = serve::serve(&mut coordinator, &watch, &stop, &mut |news| {
-        if let Some(trouble) = leash.as_ref().and_then(Leash::trouble) {
+        if let Some(trouble) = supervisor.as_ref().and_then(Supervisor::trouble) {
             progress.trouble(&trouble);
         }
         notice.tell(&news);
@@ -102,9 +103,10 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
         leash.leave();
     }
     progress.clear();
-    let slots_ended = supervisor.map_or(Ok(Outcome::Ended), Supervisor::wait);
+    if let Some(supervisor) = supervisor {
+        supervisor.wait(&mut |words| progress.trouble(words));
+    }
     let Some(end) = end? else {
-        slots_ended?;
         eprintln!(
             "flockwork: interrupted; the job stays in {}: the same command with --job {} goes on with it",
             root.display(),

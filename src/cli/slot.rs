@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::trust::TrustArgs;
 use crate::engine::AppEntry;
-use crate::worker::slot::{self, Voice};
+use crate::worker::slot::{self, Patience, Voice};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -14,14 +14,18 @@ pub(super) struct Args {
     parent: u32,
     #[arg(long)]
     quiet: bool,
+    /// Wait where the disk refuses
+    #[arg(long)]
+    patient: bool,
     #[command(flatten)]
     trust: TrustArgs,
 }
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> ExitCode {
     let voice = if args.quiet { Voice::Quiet } else { Voice::Plain };
+    let patience = if args.patient { Patience::Waits } else { Patience::Ends };
     let status = match args.trust.resolve() {
-        Ok(trust) => slot::run(&args.job, args.parent, voice, apps, &trust),
+        Ok(trust) => slot::run(&args.job, args.parent, voice, patience, apps, &trust),
         Err(error) => {
             eprintln!("flockwork: {error}");
             slot::STATUS_CANNOT

@@ -1,7 +1,7 @@
 //! `flockwork wait`: block until the job ends.
 //!
-//! It looks at a fresh listing of `phase/` when a watcher says so (local disks) and once a second anyway, and changes nothing. A job directory that
-//! goes away, or is another job by the end, is an error. Progress is shown from a listing of all folders: every second on a terminal, every ten in plain lines, and after
+//! It looks at a fresh listing of `phase/` when a watcher says so (local disks) and once a second anyway, and changes nothing. Where that is refused it says so once, and goes
+//! on. A job directory that goes away, or is another job by the end, is an error. Progress is shown from a listing of all folders: every second on a terminal, every ten in plain lines, and after
 //! ten times as long as it took; with `--quiet` never.
 
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use super::summary::words_of_end;
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::disk::watch::Watch;
+use crate::error::said::Said;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::end::{self, End};
 use crate::job::layout::PHASE;
@@ -50,7 +51,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let job = Job::open(root)?;
     let time = show_time(args.timeout.unwrap_or_default());
     let mut sight = Sight { job: &job, progress: None, quiet: args.quiet, due: Instant::now() };
-    let ended = until_end(&*job.disk, root, deadline, &mut || sight.look());
+    let mut said = Said::default();
+    let ended = until_end(&*job.disk, root, deadline, &mut |trouble| match trouble {
+        None => sight.look(),
+        Some(error) if said.is_news(&error.to_string()) => eprintln!("flockwork: {error}; waiting, and trying again"),
+        Some(_) => {}
+    });
     sight.end();
     let Some(end) = ended? else {
         let error = Error::new(ErrorKind::Failed, format!("waited {time} and there is no end yet of the job in")).on(root);
@@ -62,34 +68,51 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     Ok(exit_of(&end))
 }
 
-/// The end of the job, once it has one; `None` when the time is up.
-pub(super) fn until_end(disk: &dyn Disk, root: &Path, deadline: Option<Instant>, meanwhile: &mut dyn FnMut()) -> Result<Option<End>> {
+/// The end of the job, once it has one; `None` when the time is up. `meanwhile` is called between two looks, with the reason where the last one was refused.
+pub(super) fn until_end(
+    disk: &dyn Disk,
+    root: &Path,
+    deadline: Option<Instant>,
+    meanwhile: &mut dyn FnMut(Option<&Error>),
+) -> Result<Option<End>> {
     let id = spec::load(disk, root)?.id;
     let watch = Watch::local(root, &[PHASE]);
     let mut missing = 0;
     loop {
-        match disk.list(PHASE) {
-            Ok(names) if names.iter().any(|entry| entry.name == "end") => {
-                missing = 0;
-                // `retry` may have taken it back between the listing and the reading.
-                if let Some(end) = end::load(disk, root)? {
-                    check_same(disk, root, &id)?;
-                    return Ok(Some(end));
-                }
-            }
-            Ok(_) => missing = 0,
-            // A directory that a server restart hides for a moment is not gone.
-            Err(error) if is_gone(&error) && missing < 2 => missing += 1,
-            Err(error) if is_gone(&error) => return Err(vanished(root)),
-            Err(error) => return Err(Error::io("cannot list", root.join(PHASE), error)),
+        match look(disk, root, &id, &mut missing) {
+            Ok(Some(end)) => return Ok(Some(end)),
+            Ok(None) => meanwhile(None),
+            // What may pass is no end of the job.
+            Err(error) if error.may_pass() => meanwhile(Some(&error)),
+            Err(error) => return Err(error),
         }
         let left = deadline.map_or(PERIOD, |at| at.saturating_duration_since(Instant::now()));
         if left.is_zero() {
             return Ok(None);
         }
-        meanwhile();
         watch.wait(left.min(PERIOD));
     }
+}
+
+/// Looks whether the job has ended.
+fn look(disk: &dyn Disk, root: &Path, id: &str, missing: &mut u32) -> Result<Option<End>> {
+    let names = match disk.list(PHASE) {
+        Ok(names) => names,
+        Err(error) if is_gone(&error) => {
+            // A directory that a server restart hides for a moment is not gone.
+            *missing += 1;
+            return if *missing > 2 { Err(vanished(root)) } else { Ok(None) };
+        }
+        Err(error) => return Err(Error::io("cannot list", root.join(PHASE), error)),
+    };
+    *missing = 0;
+    if !names.iter().any(|entry| entry.name == "end") {
+        return Ok(None);
+    }
+    // `retry` may have taken it back between the listing and the reading.
+    let Some(end) = end::load(disk, root)? else { return Ok(None) };
+    check_same(disk, root, id)?;
+    Ok(Some(end))
 }
 
 /// What is shown meanwhile.

@@ -18,7 +18,7 @@ use crate::farm::{self, Place};
 use crate::job::plan::Plan;
 use crate::job::spec::{self, Spec};
 use crate::job::trust::Trust;
-use crate::worker::slot::Voice;
+use crate::worker::slot::{Patience, Voice};
 use crate::worker::supervisor::{Outcome, Supervisor};
 
 #[derive(clap::Args)]
@@ -80,13 +80,14 @@ fn work_on_job(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) -> 
         engine::make(apps, &ask.app, &Options(ask.options))?;
     }
     let _ = Plan::map(&disk, &args.job)?;
-    let supervisor = Supervisor::start(&args.job, args.slots.unwrap_or_else(cores), voice(args), trust::words(trust));
+    let slots = args.slots.unwrap_or_else(cores);
+    let supervisor = Supervisor::start(&args.job, slots, voice(args), Patience::Ends, trust::words(trust));
     let leash = supervisor.leash();
     reins.hand_to(move |times| if times == 1 { leash.leave() } else { leash.kill() });
     if let Some(idle) = args.leave.idle {
         reins.watch_idle(&args.job, idle, supervisor.leash());
     }
-    Ok(match supervisor.wait()? {
+    Ok(match supervisor.wait(&mut |words| eprintln!("flockwork: {words}")) {
         Outcome::Ended | Outcome::Left => ExitCode::SUCCESS,
         Outcome::Vanished => return Err(Error::vanished(&args.job)),
         Outcome::Cannot => ExitCode::from(super::FAILED),
@@ -111,7 +112,7 @@ fn work_on_farm(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) ->
     if !quiet {
         eprintln!("flockwork: worker: at work in the farm {}", args.job.display());
     }
-    let left = crew.run(&mut |words| eprintln!("flockwork: worker: {words}"))?;
+    let left = crew.run(&mut |words| eprintln!("flockwork: worker: {words}"));
     let why = match left {
         Left::Job => return Ok(None),
         Left::Gone => return Err(gone(&args.job)),

@@ -2,7 +2,7 @@
 //!
 //! [`Coordinator::tick`] is the whole of it: snapshot -> plan -> apply. It opens no input, shuffle or output data, runs no user code, and keeps only caches of files that
 //! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `maps`, `bundling`, `window`, `backup`, `apply`,
-//! `results`, `leases`, `serve`.
+//! `results`, `leases`, `serve`, `trouble`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -29,6 +29,7 @@ pub mod plan;
 mod probes;
 mod results;
 pub mod serve;
+mod trouble;
 pub mod window;
 
 use backup::Limits;
@@ -159,11 +160,13 @@ impl Coordinator {
 
     /// One round: look, plan, do. `watched` is what is known of claims beside their names.
     pub fn tick(&mut self, watched: &Watched) -> Result<Tick> {
-        self.round(watched).map_err(|error| {
-            // A name that is gone is one thing, a job that is gone another: waiting would not help.
-            let gone = error.is_not_found() && self.disk.look(".").is_err_and(|error| is_gone(&error));
-            if gone { Error::vanished(&self.root) } else { error }
-        })
+        self.round(watched).map_err(|error| self.told_apart(error))
+    }
+
+    /// A name that is gone is one thing, a job that is gone another: waiting would not help.
+    fn told_apart(&self, error: Error) -> Error {
+        let gone = error.is_not_found() && self.disk.look(".").is_err_and(|error| is_gone(&error));
+        if gone { Error::vanished(&self.root) } else { error }
     }
 
     fn round(&mut self, watched: &Watched) -> Result<Tick> {

@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::leases::{Leases, Watched};
 use super::probes::Probes;
+use super::trouble::Trouble;
 use super::{Coordinator, Tick, backup, window};
 use crate::disk::rename::is_gone;
 use crate::disk::watch::{Waker, Watch};
@@ -158,7 +159,7 @@ fn lead(
 ) -> Result<Led> {
     let mut backoff =
         crate::disk::watch::Backoff::new(Duration::from_millis(20), Duration::from_secs(1), u64::from(coordinator.name.pid()));
-    let (mut worker_seen, mut waited) = (coordinator.disk.now(), 0);
+    let (mut worker_seen, mut waited, mut trouble) = (coordinator.disk.now(), 0, Trouble::default());
     while !stop.load(Relaxed) {
         let begun = coordinator.disk.now();
         if office.is_relieved(&*coordinator.disk) {
@@ -167,16 +168,17 @@ fn lead(
         office.lock();
         let tick = match coordinator.tick(&watched(shared, begun, coordinator.spec.ask.lease())) {
             Ok(tick) => tick,
-            Err(error) if is_passing(&error) => {
-                tell(News::Trouble(&error));
-                watch.wait(TROUBLE_PAUSE);
+            Err(error) if error.may_pass() => {
+                trouble.is_met(coordinator, &error, tell);
+                rest(stop);
                 continue;
             }
             Err(error) => return Err(error),
         };
+        trouble.may_be_over(coordinator);
         tell(News::Seen(&tick.snapshot));
         if tick.ended {
-            return end::load(&*coordinator.disk, &coordinator.root).map(|end| Led::Ended(end.map(Box::new)));
+            return read_end(coordinator, stop, tell);
         }
         bury(coordinator, shared);
         let is_tail = coordinator.spec.ask.backup && backup::may_be_wanted(&tick.snapshot);
@@ -205,9 +207,27 @@ fn lead(
     Ok(Led::Stopped)
 }
 
-/// Errors that may pass by themselves: the job waits.
-fn is_passing(error: &Error) -> bool {
-    error.io_error().is_some() && error.kind() != crate::ErrorKind::Vanished
+/// The end that was decided, read as soon as the disk lets us.
+fn read_end(coordinator: &Coordinator, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Led> {
+    while !stop.load(Relaxed) {
+        match end::load(&*coordinator.disk, &coordinator.root) {
+            Ok(end) => return Ok(Led::Ended(end.map(Box::new))),
+            Err(error) if error.may_pass() => {
+                tell(News::Trouble(&error));
+                rest(stop);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Led::Stopped)
+}
+
+/// Rests before a disk that refuses is asked again, whatever happens meanwhile; no longer than until told to stop.
+fn rest(stop: &AtomicBool) {
+    let begun = Instant::now();
+    while begun.elapsed() < TROUBLE_PAUSE && !stop.load(Relaxed) {
+        std::thread::sleep(STANDBY_PERIOD);
+    }
 }
 
 fn watched(shared: &Shared, now: Duration, lease: Duration) -> Watched {
@@ -253,39 +273,60 @@ fn bury(coordinator: &Coordinator, shared: &Shared) {
     }
 }
 
-/// Waits until this coordinator may serve; `None` if stopped before.
+/// Waits until this coordinator may serve; `None` if stopped before. Where the disk refuses it goes on waiting, but for the very first try: somebody is there to read why.
 fn stand_by(coordinator: &Coordinator, proof: Proof, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<Office>> {
     let disk = &*coordinator.disk;
-    let fail = |error| Error::io("cannot open", coordinator.root.join(COORDINATOR_LOCK), error);
     let mut silence = Leases::new(coordinator.spec.ask.lease() * 3);
-    let own: ClaimName = crate::ids::TaskId::map(0).attempt(1).held_by(&coordinator.name);
-    let mut told = false;
+    let (mut told, mut trouble) = (false, Trouble::default());
+    let mut has_begun = proof == Proof::Silence;
     loop {
-        let (hold, created) = open_lock(disk).map_err(fail)?;
-        let (locked, alone) = match proof {
-            Proof::Silence => (false, false),
-            Proof::LockOrSilence => match hold.try_lock() {
-                Lock::Taken => (true, true),
-                Lock::Refused => (false, false),
-                // No working locks here: only the mtime tells whether another is at work, unless nobody can have been before us.
-                Lock::Broken => (false, created == Created::Now),
+        match try_office(coordinator, proof, &mut silence) {
+            Ok((hold, locked, true)) => return Ok(Some(Office::take(coordinator, hold, locked))),
+            Ok((hold, locked, false)) => {
+                if end::load(disk, &coordinator.root).is_ok_and(|end| end.is_some()) || stop.load(Relaxed) {
+                    return Ok((!stop.load(Relaxed)).then_some(Office { hold, locked, line: None }));
+                }
+            }
+            Err(error) => match coordinator.told_apart(error) {
+                error if !error.may_pass() || !(has_begun || error.is_not_found()) => return Err(error),
+                _ if stop.load(Relaxed) => return Ok(None),
+                error => {
+                    trouble.is_met(coordinator, &error, tell);
+                    rest(stop);
+                    continue;
+                }
             },
-        };
-        let begun = disk.now();
-        let stamp = disk.look(COORDINATOR_LOCK).map_err(fail)?.stamp;
-        silence.note(&own, super::leases::Reading { begun, back: disk.now(), stamp: Some(stamp) });
-        if alone || silence.stale().next().is_some() {
-            return Ok(Some(Office::take(coordinator, hold, locked)));
         }
-        if end::load(disk, &coordinator.root).is_ok_and(|end| end.is_some()) || stop.load(Relaxed) {
-            return Ok((!stop.load(Relaxed)).then_some(Office { hold, locked, line: None }));
-        }
+        has_begun = true;
+        trouble.may_be_over(coordinator);
         if !told {
             tell(News::StandingBy);
             told = true;
         }
         std::thread::sleep(STANDBY_PERIOD);
     }
+}
+
+/// Tries whether nobody leads: the lock's file, whether it is locked now, and whether this coordinator may take the office.
+fn try_office(coordinator: &Coordinator, proof: Proof, silence: &mut Leases) -> Result<(Box<dyn Hold>, bool, bool)> {
+    let disk = &*coordinator.disk;
+    let fail = |error| Error::io("cannot open", coordinator.root.join(COORDINATOR_LOCK), error);
+    let own: ClaimName = crate::ids::TaskId::map(0).attempt(1).held_by(&coordinator.name);
+    let (hold, created) = open_lock(disk).map_err(fail)?;
+    let (locked, alone) = match proof {
+        Proof::Silence => (false, false),
+        Proof::LockOrSilence => match hold.try_lock() {
+            Lock::Taken => (true, true),
+            Lock::Refused => (false, false),
+            // No working locks here: only the mtime tells whether another is at work, unless nobody can have been before us.
+            Lock::Broken => (false, created == Created::Now),
+        },
+    };
+    let begun = disk.now();
+    let stamp = disk.look(COORDINATOR_LOCK).map_err(fail)?.stamp;
+    silence.note(&own, super::leases::Reading { begun, back: disk.now(), stamp: Some(stamp) });
+    let may_lead = alone || silence.stale().next().is_some();
+    Ok((hold, locked, may_lead))
 }
 
 fn open_lock(disk: &dyn Disk) -> std::io::Result<(Box<dyn Hold>, Created)> {
@@ -370,3 +411,7 @@ impl Sentry {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

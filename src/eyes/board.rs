@@ -113,7 +113,7 @@ impl Board {
             map,
             reduce,
             attempts: tally::attempts(snapshot),
-            coordinator: Some(Lead { quiet_ms: None }),
+            coordinator: Some(Lead::default()),
             hosts: tally::hosts(&workers),
             workers,
             foreign: snapshot.foreign.iter().take(TOLD_MAX).cloned().collect(),

@@ -165,7 +165,7 @@ impl<'a> Scene<'a> {
     fn is_leaderless(&self) -> bool {
         let patience = u64::try_from(self.spec.ask.lease().as_millis()).unwrap_or(u64::MAX).saturating_mul(3);
         let is_old = |ms: Option<u64>| ms.is_some_and(|ms| ms > patience);
-        self.status.coordinator.is_none_or(|lead| is_old(lead.quiet_ms)) || is_old(self.status.newest_ago_ms)
+        self.status.coordinator.as_ref().is_none_or(|lead| is_old(lead.quiet_ms)) || is_old(self.status.newest_ago_ms)
     }
 }
 

@@ -123,7 +123,7 @@ fn running(series: &mut Series, job: &str, status: &Status) {
     if let Some(ms) = status.newest_sign_of_life.as_deref().and_then(parse_stamp) {
         series.add("flockwork_job_newest_sign_of_life_timestamp_seconds", &at, ms as f64 / 1000.0);
     }
-    if let Some(ms) = status.coordinator.and_then(|lead| lead.quiet_ms) {
+    if let Some(ms) = status.coordinator.as_ref().and_then(|lead| lead.quiet_ms) {
         series.add("flockwork_job_coordinator_quiet_seconds", &at, ms as f64 / 1000.0);
     }
     series.add("flockwork_job_storage_troubles", &at, status.storage.len() as f64);

@@ -20,6 +20,7 @@ pub mod farm;
 pub mod history;
 pub mod items;
 mod lanes;
+mod lead;
 pub mod metrics;
 mod pace;
 pub mod report;

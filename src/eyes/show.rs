@@ -181,7 +181,12 @@ impl Status {
             let _ = writeln!(text, "newest sign of life: {at} by the server's clock{ago}");
         }
         match &self.coordinator {
-            Some(lead) => _ = writeln!(text, "coordinator: seen {}", quiet(lead.quiet_ms)),
+            Some(lead) => {
+                let _ = writeln!(text, "coordinator: seen {}", quiet(lead.quiet_ms));
+                if let Some(trouble) = &lead.trouble {
+                    let _ = writeln!(text, "         in trouble: {}", on_one_line(trouble));
+                }
+            }
             None => text.push_str("coordinator: none so far\n"),
         }
         let mut workers: Vec<_> = self.workers.iter().collect();

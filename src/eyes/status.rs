@@ -16,7 +16,7 @@
 //! | `newest_sign_of_life` | RFC 3339, by the server's clock: the newest mtime among workers, claims and coordinator; or null |
 //! | `newest_ago_ms` | how long ago that is by this machine's clock: as right as the two clocks agree; for people; or null |
 //! | `no_worker_ms` | for how long no worker has been seen, up to the newest sign of life; null while one is alive, or where nobody can tell |
-//! | `coordinator` | `quiet_ms`: how much older its file is than that; null where none ever led the job |
+//! | `coordinator` | `quiet_ms`: how much older its file is than that; `trouble`: what the disk refuses it, by its log; or null; null where none ever led the job |
 //! | `workers` | `name`, `host`, `pid`, `quiet_ms`, `claim`, `running_ms` (how long that runs at least, of the 32 slowest; or null), `trouble` (what the disk refuses it; or null; of the first 200), ordered by name |
 //! | `hosts` | their machines, by name: `host`, `slots` (workers registered), `busy` (of these with a claim), `quiet_ms` (of the least quiet) |
 //! | `storage` | sentences on why nothing can be written here now: a full or read-only file system; empty where it can |
@@ -43,7 +43,7 @@ use super::errors::{self, TakenBack};
 use super::sample::{self, Sample};
 use super::slow::Runs;
 use super::tally::{self, Beats, TOLD_MAX};
-use super::{pace, show};
+use super::{lead, pace, show};
 use crate::data::Counters;
 use crate::disk::{Disk, real};
 use crate::error::{Error, Result};
@@ -126,10 +126,11 @@ pub struct Data {
 }
 
 /// The coordinator, as its file shows it.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[expect(missing_docs, reason = "the fields are the table above")]
 pub struct Lead {
     pub quiet_ms: Option<u64>,
+    pub trouble: Option<String>,
 }
 
 /// A registered worker.
@@ -238,7 +239,9 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
         newest_ago_ms: beats.newest.and_then(ago_ms),
         no_worker_ms: if end.is_none() { beats.no_worker_ms(disk, snapshot, spec.ask.lease()) } else { None },
         storage: if end.is_none() { storage(root, &spec.ask.output) } else { Vec::new() },
-        coordinator: beats.of(COORDINATOR_LOCK).map(|_| Lead { quiet_ms: beats.quiet_ms(COORDINATOR_LOCK) }),
+        coordinator: beats
+            .of(COORDINATOR_LOCK)
+            .map(|_| Lead { quiet_ms: beats.quiet_ms(COORDINATOR_LOCK), trouble: if end.is_none() { lead::trouble(disk) } else { None } }),
         hosts: tally::hosts(&workers),
         workers,
         claims: tally::claims(snapshot, &beats),

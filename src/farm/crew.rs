@@ -1,8 +1,8 @@
 //! The slots of one machine in a farm: processes, each at one job at a time, moved between jobs as [`super::choice`] says.
 //!
 //! A slot that joins a job is a new process with a new name and a presence file of its own, and ends when it leaves. So nothing of one job (an umask, memory, an app that ends
-//! its process) reaches the next. A job whose slots die is given pauses that grow to a second; one that slots cannot work on is left alone for a while. Removing a slot's
-//! file in `workers/` retires the slot.
+//! its process) reaches the next. When slots are sent to a job again whose slots die or are refused, `note.rs` says. Where no process can be started, that slot rests for pauses
+//! that grow to a second, and the others go on. Removing a slot's file in `workers/` retires the slot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,15 +13,17 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::choice::{self, JobView, Move, SlotView};
+use super::note::{FIRST_PAUSE, Fate, LARGEST_PAUSE, Note};
 use super::survey::{Found, Survey};
 use crate::disk::Disk;
 use crate::disk::watch::{Waker, Watch, Woken};
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::error::said::Said;
 use crate::here;
 use crate::ids::ClaimName;
 use crate::job::layout::{PAUSE, PHASE, State};
 use crate::planner::after::{Start, may_start};
-use crate::worker::slot::{self, Voice};
+use crate::worker::slot::{self, Patience, Voice};
 use crate::worker::supervisor::start_slot;
 
 /// The farm's folder is looked at so often, and sooner where a watcher says that something has come.
@@ -34,17 +36,6 @@ const REST_PER_ROUND: u32 = 20;
 const REST_MAX: Duration = Duration::from_secs(10);
 /// Jobs that no slot is at, whose `pending/` is looked at in one round.
 const WEIGHED: usize = 64;
-/// A slot that lived shorter is followed by a pause of its job,
-const LIVED_WELL: Duration = Duration::from_secs(2);
-/// from here
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// to here.
-const LARGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A job that slots cannot work on is left alone for so long,
-const FIRST_BAR: Duration = Duration::from_secs(30);
-/// at most.
-const LARGEST_BAR: Duration = Duration::from_secs(600);
-
 /// How a crew works.
 pub struct Terms {
     /// How many slots.
@@ -134,17 +125,9 @@ struct Post {
     is_busy: bool,
     is_leaving: bool,
     is_retired: bool,
-}
-
-/// What is known of a job beside what was asked.
-#[derive(Default)]
-struct Note {
-    pending: usize,
-    weighed: Duration,
-    served: u64,
+    /// No process could be started for it: it rests for so long, until then.
     pause: Duration,
     not_before: Duration,
-    bar: Duration,
 }
 
 /// The slots of this process.
@@ -159,6 +142,7 @@ pub struct Crew {
     joined: u64,
     last_task: Duration,
     trouble: Option<String>,
+    said: Said,
 }
 
 impl Crew {
@@ -180,6 +164,7 @@ impl Crew {
             joined: 0,
             last_task,
             trouble: None,
+            said: Said::default(),
         }
     }
 
@@ -189,10 +174,10 @@ impl Crew {
     }
 
     /// Works until it is to leave; `say` is told what people should know.
-    pub fn run(mut self, say: &mut dyn FnMut(&str)) -> Result<Left> {
+    pub fn run(mut self, say: &mut dyn FnMut(&str)) -> Left {
         let (mut next_look, mut next_weigh, mut rest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let left = loop {
-            let mut has_news = self.collect()?;
+            let mut has_news = self.collect(say);
             if lock(&self.seats).leaving {
                 break Left::Told;
             }
@@ -223,7 +208,7 @@ impl Crew {
         while lock(&self.seats).seats.iter().any(|seat| seat.pid.is_some()) {
             self.watch.wait(LOOK);
         }
-        Ok(left)
+        left
     }
 
     fn look(&mut self, say: &mut dyn FnMut(&str)) -> Option<Left> {
@@ -246,8 +231,8 @@ impl Crew {
         None
     }
 
-    /// Takes note of the slots whose process has ended; true if there was one.
-    fn collect(&mut self) -> Result<bool> {
+    /// Takes note of the slots whose process has ended, or could not be started; true if there was one.
+    fn collect(&mut self, say: &mut dyn FnMut(&str)) -> bool {
         let now = self.survey.now();
         let mut any = false;
         for at in 0..self.posts.len() {
@@ -255,40 +240,30 @@ impl Crew {
                 let seat = &mut lock(&self.seats).seats[at];
                 (seat.ended.take(), seat.failed.take())
             };
+            let post = &mut self.posts[at];
             if let Some(error) = failed {
-                return Err(error);
+                any = true;
+                post.rest(now);
+                let words = format!("{error}; trying again");
+                if self.said.is_news(&words) {
+                    say(&words);
+                }
             }
             let Some(status) = ended else { continue };
             any = true;
-            let post = &mut self.posts[at];
             let Some(job) = post.job.take() else { continue };
             let (was_asked, lived) = (post.is_leaving, now.saturating_sub(post.since));
             if status == Some(slot::STATUS_LEFT) && !was_asked {
                 post.is_retired = true;
             }
-            (post.is_busy, post.is_leaving) = (false, false);
-            self.settle(&job, status, was_asked, lived);
-        }
-        Ok(any)
-    }
-
-    fn settle(&mut self, job: &str, status: Option<i32>, was_asked: bool, lived: Duration) {
-        let now = self.survey.now();
-        let note = self.notes.entry(job.to_owned()).or_default();
-        match status {
-            Some(slot::STATUS_ENDED) => self.survey.has_ended(job),
-            Some(slot::STATUS_VANISHED) => self.survey.forget(job),
-            Some(slot::STATUS_CANNOT) => {
-                note.bar = (note.bar * 2).clamp(FIRST_BAR, LARGEST_BAR);
-                note.not_before = now + note.bar;
-            }
-            Some(slot::STATUS_LEFT) => {}
-            Some(_) | None if was_asked => {}
-            Some(_) | None => {
-                note.pause = if lived < LIVED_WELL { (note.pause * 2).clamp(FIRST_PAUSE, LARGEST_PAUSE) } else { FIRST_PAUSE };
-                note.not_before = now + note.pause;
+            (post.is_busy, post.is_leaving, post.pause) = (false, false, Duration::ZERO);
+            match self.notes.entry(job.clone()).or_default().settle(status, was_asked, lived, now) {
+                Fate::GoesOn => {}
+                Fate::HasEnded => self.survey.has_ended(&job),
+                Fate::IsGone => self.survey.forget(&job),
             }
         }
+        any
     }
 
     /// Looks where there is something to do: at the jobs that slots are at, and of the others at those seen longest ago.
@@ -300,6 +275,9 @@ impl Crew {
             let busy = busy_pids(&*open.disk, &self.host);
             for (post, pid) in self.posts.iter_mut().zip(&pids).filter(|(post, _)| post.job.as_ref() == Some(job)) {
                 post.is_busy = pid.is_some_and(|pid| busy.contains(&pid));
+                if post.is_busy {
+                    self.notes.entry(job.clone()).or_default().is_worked_on();
+                }
             }
         }
         let now = self.survey.now();
@@ -327,7 +305,7 @@ impl Crew {
     fn act(&mut self) {
         let now = self.survey.now();
         let jobs: Vec<JobView<'_>> = self.survey.jobs().filter_map(|(name, open)| view(name, open, self.notes.get(name)?, now)).collect();
-        let posts: Vec<usize> = (0..self.posts.len()).filter(|at| !self.posts[*at].is_retired).collect();
+        let posts: Vec<usize> = (0..self.posts.len()).filter(|at| self.posts[*at].may_move(now)).collect();
         let slots: Vec<SlotView<'_>> = posts.iter().map(|at| self.posts[*at].view(now)).collect();
         for step in choice::moves(&jobs, &slots) {
             match step {
@@ -370,7 +348,7 @@ impl Crew {
     fn waits_for_any(&self) -> bool {
         let now = self.survey.now();
         self.survey.jobs().any(|(name, open)| {
-            let is_barred = self.notes.get(name).is_some_and(|note| note.bar > Duration::ZERO && note.not_before > now);
+            let is_barred = self.notes.get(name).is_some_and(|note| note.is_barred(now));
             let is_blocked = || matches!(may_start(&open.root, &open.spec.ask), Ok(Start::Blocked(_)));
             !is_barred && (open.spec.ask.after.is_empty() || !is_blocked())
         })
@@ -389,7 +367,19 @@ impl Post {
         let (seats, voice, options) = (Arc::clone(seats), terms.voice, terms.options.clone());
         // The kernel counts the death of the thread that started a child as the death of its parent: so one thread for each slot, for good.
         std::thread::spawn(move || sit(at, &seats, &waker, &jobs, voice, &options));
-        Post { orders, job: None, since: Duration::ZERO, is_busy: false, is_leaving: false, is_retired: false }
+        let (since, pause, not_before) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        Post { orders, job: None, since, is_busy: false, is_leaving: false, is_retired: false, pause, not_before }
+    }
+
+    /// No process could be started for it.
+    fn rest(&mut self, now: Duration) {
+        (self.job, self.is_leaving) = (None, false);
+        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LARGEST_PAUSE);
+        self.not_before = now + self.pause;
+    }
+
+    fn may_move(&self, now: Duration) -> bool {
+        !self.is_retired && self.not_before <= now
     }
 
     fn view(&self, now: Duration) -> SlotView<'_> {
@@ -405,7 +395,7 @@ fn sit(at: usize, seats: &Seats, waker: &Waker, jobs: &Receiver<PathBuf>, voice:
             shared.seats[at].ended = Some(Some(slot::STATUS_RESTART));
             continue;
         }
-        match start_slot(&job, voice, options) {
+        match start_slot(&job, voice, Patience::Ends, options) {
             Ok(mut child) => {
                 shared.seats[at].pid = Some(child.id());
                 drop(shared);
@@ -424,8 +414,7 @@ fn sit(at: usize, seats: &Seats, waker: &Waker, jobs: &Receiver<PathBuf>, voice:
 }
 
 fn view<'a>(name: &'a str, open: &'a super::survey::Open, note: &Note, now: Duration) -> Option<JobView<'a>> {
-    let pending = if note.not_before > now { 0 } else { note.pending };
-    Some(JobView { name, priority: open.spec.ask.priority, submitted: &open.spec.submitted, pending, served: note.served })
+    Some(JobView { name, priority: open.spec.ask.priority, submitted: &open.spec.submitted, pending: note.room(now), served: note.served })
 }
 
 /// How many tasks may be claimed, and whether the job has ended; a job that cannot be looked at has nothing to claim.

@@ -18,6 +18,7 @@ use crate::coordinator::serve::{self, News};
 use crate::disk::fresh;
 use crate::disk::watch::{Waker, Watch, Woken};
 use crate::engine::AppEntry;
+use crate::error::said::Said;
 use crate::error::{Error, ErrorKind, Result};
 use crate::here;
 use crate::job::end::{End, Outcome};
@@ -286,9 +287,12 @@ fn serve_job(shared: &Shared, name: &str, root: &Path, is_watched: bool) -> Resu
     let log = Log::open(&*planned.disk, &name);
     let mut witness = (shared.watch)(root, &planned.spec);
     let mut coordinator = Coordinator::new(planned.disk, root.to_owned(), name, planned.spec, planned.maps, log);
+    let mut said = Said::default();
     let end = serve::serve(&mut coordinator, &watch, &shared.stop, &mut |news| {
         witness(&news);
-        if let News::Trouble(error) = news {
+        if let News::Trouble(error) = news
+            && said.is_news(&error.to_string())
+        {
             eprintln!("flockwork: coordinator: {}: {error}; waiting, and trying again", root.display());
         }
     })?;

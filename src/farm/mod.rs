@@ -1,7 +1,7 @@
 //! A farm: a directory of jobs that standing workers and coordinators serve, higher priority first, equals in turn, older first in a tie.
 //!
 //! A folder with `job.json` is a job; an empty one, or one with a job in it, is a farm; any other is refused. Nothing is written into the farm's own folder.
-//! Reading order: this file, `choice` (who serves what: pure), `survey` (what there is), `crew` (slots), `lead` (coordinators); and around them `leaving` (when),
+//! Reading order: this file, `choice` (who serves what: pure), `note` (and when again: pure), `survey` (what there is), `crew` (slots), `lead` (coordinators); and around them `leaving` (when),
 //! `hook`, `hosts` and `batch` (starting workers elsewhere).
 //!
 //! Cost of waiting, per worker or coordinator and not per slot: one look at the farm's folder a second, listed anew when it has changed and every eighth time; of one ended job
@@ -24,6 +24,7 @@ pub mod hook;
 pub mod hosts;
 pub mod lead;
 pub mod leaving;
+mod note;
 pub mod survey;
 
 /// What a path that was named as a job or a farm leads to.

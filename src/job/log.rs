@@ -1,6 +1,6 @@
 //! One append-only event file per process, `log/NAME.jsonl`: NFS appends of several machines to one file do not interleave safely.
 //!
-//! For people and for reports. A log that cannot be written (full disk) is never an error of the job: the line is dropped.
+//! For people and for reports; and `status` learns from it what the disk refuses a coordinator. A log that cannot be written (full disk) is never an error of the job: the line is dropped.
 
 use std::sync::Mutex;
 
@@ -10,6 +10,11 @@ use super::layout;
 use crate::disk::{Created, Disk, Flush, Hold, create};
 use crate::ids::WorkerName;
 use crate::units::stamp_utc;
+
+/// The event of a coordinator whose disk refuses something, in these words;
+pub const TROUBLE: &str = "trouble";
+/// and when that is over.
+pub const WELL: &str = "well";
 
 /// This process's event file.
 pub struct Log(Mutex<Pen>);

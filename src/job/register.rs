@@ -53,7 +53,12 @@ impl Presence {
     /// Registers the worker `name`.
     pub fn register(disk: &dyn Disk, name: &WorkerName, uid: u32) -> io::Result<Presence> {
         let draft = disk.draft(layout::WORKERS, b"", Flush::OnNetwork)?;
-        let mut hold = disk.open(&draft)?;
+        // Whoever is refused tries again, perhaps for hours: nothing of it is left behind.
+        Presence::register_draft(disk, &draft, name, uid).inspect_err(|_| _ = disk.remove(&draft))
+    }
+
+    fn register_draft(disk: &dyn Disk, draft: &str, name: &WorkerName, uid: u32) -> io::Result<Presence> {
+        let mut hold = disk.open(draft)?;
         let lock = match hold.try_lock() {
             Lock::Taken => "taken",
             Lock::Refused | Lock::Broken => "broken",
@@ -71,7 +76,7 @@ impl Presence {
         hold.append(&line(&about))?;
         hold.flush(Flush::OnNetwork)?;
         let path = layout::worker(name);
-        match disk.rename(&draft, &path) {
+        match disk.rename(draft, &path) {
             // Nobody else knows either name: a source that is gone was moved by us.
             Err(error) if !is_gone(&error) => Err(error),
             _ => Ok(Presence { path, _hold: hold }),

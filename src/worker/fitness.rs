@@ -60,10 +60,19 @@ impl Fitness {
         Remedy::GiveBack
     }
 
+    /// What the disk refused while nothing was held.
+    pub(super) fn cannot_claim(&mut self, error: &Error) {
+        self.trouble = Some(error.to_string());
+    }
+
     /// Why nothing is claimed now, after a look whether that is over: a file is made and removed where maps write, where reduces do,
-    /// and where tasks end.
+    /// and where tasks wait, are claimed and end.
     pub(super) fn trouble(&mut self, disk: &dyn Disk, output: &str) -> Option<&str> {
-        if self.trouble.is_some() && [SHUFFLE, &attempts_dir(output), State::Done.dir()].into_iter().all(|dir| can_write(disk, dir)) {
+        if self.trouble.is_some()
+            && [SHUFFLE, &attempts_dir(output), State::Pending.dir(), State::Claimed.dir(), State::Done.dir()]
+                .into_iter()
+                .all(|dir| can_write(disk, dir))
+        {
             self.trouble = None;
         }
         self.trouble.as_deref()
@@ -128,6 +137,8 @@ mod tests {
         disk.make_dir("output/.attempts").expect("made");
         assert!(fitness.trouble(&disk, "output").is_some(), "nor could a task be ended");
         disk.make_dir("done").expect("made");
+        assert!(fitness.trouble(&disk, "output").is_some(), "nor claimed");
+        ["pending", "claimed"].iter().for_each(|dir| disk.make_dir(dir).expect("made"));
         assert_eq!(fitness.trouble(&disk, "output"), None);
         assert!(disk.list("shuffle").expect("readable").is_empty(), "the trial leaves nothing");
     }

@@ -181,14 +181,18 @@ impl Worker {
                 self.candidates.clear();
             }
         }
-        if let Some(trouble) = self.fitness.trouble(&*self.disk, &self.spec.ask.output) {
-            let trouble = format!("{trouble}; no task is claimed before this worker can write again");
-            return Ok(self.look_for_end()?.unwrap_or(Turn::Unfit(trouble)));
+        if let Some(unfit) = self.unfit()? {
+            return Ok(unfit);
         }
-        pulse.well();
-        let Some(attempt) = self.candidates.pop() else { return self.look_around(looked) };
+        let Some(attempt) = self.candidates.pop() else {
+            return match self.look_around(looked) {
+                Err(error) if error.may_pass() => Ok(Turn::Unfit(error.to_string())),
+                turn => turn.inspect(|_| pulse.well()),
+            };
+        };
         match self.claimer.claim(&*self.disk, attempt, self.manners(attempt)) {
             Ok(Tried::Held(claim)) => {
+                pulse.well();
                 self.polite_claims = self.polite_claims.saturating_sub(1);
                 self.in_vain = 0;
                 self.refused.remove(&attempt);
@@ -204,8 +208,21 @@ impl Worker {
                 Ok(self.miss(attempt))
             }
             Ok(Tried::AskedToLeave) => Ok(Turn::Leave),
-            Err(error) => Err(Error::io("cannot claim tasks in", self.root.join(State::Claimed.dir()), error)),
+            Err(error) => self.cannot_claim(Error::io("cannot claim tasks in", self.root.join(State::Claimed.dir()), error)),
         }
+    }
+
+    /// What the disk refuses this worker, if it still does; the job may have ended meanwhile.
+    fn unfit(&mut self) -> Result<Option<Turn>> {
+        let Some(trouble) = self.fitness.trouble(&*self.disk, &self.spec.ask.output) else { return Ok(None) };
+        let trouble = format!("{trouble}; no task is claimed before this worker can write again");
+        Ok(Some(self.look_for_end()?.unwrap_or(Turn::Unfit(trouble))))
+    }
+
+    /// Refused while it held nothing: its own trouble where it cannot write, and otherwise that of one file.
+    fn cannot_claim(&mut self, error: Error) -> Result<Turn> {
+        self.fitness.cannot_claim(&error);
+        self.unfit()?.ok_or(error)
     }
 
     /// Others are at work here: on elsewhere in the list. Where it is not true any more there are more hands than tasks: a pause before the next one, or

@@ -13,6 +13,7 @@ use super::Pulse;
 use crate::control::Control;
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
+use crate::error::said::gist;
 use crate::ids::WorkerName;
 use crate::job::claim::Claim;
 use crate::job::layout;
@@ -151,10 +152,11 @@ impl Pulse for Heart {
 
     fn trouble(&self, text: &str) {
         let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if *said != text {
+        let gist = gist(text);
+        if *said != gist {
             eprintln!("flockwork: {text}; waiting, and trying again");
             let _ = Presence::say_trouble(&*self.0.disk, &self.0.worker, text);
-            text.clone_into(&mut said);
+            *said = gist.into_owned();
         }
         drop(said);
         std::thread::sleep(REFUSED_PAUSE);

@@ -18,6 +18,7 @@ use crate::disk::rename::is_gone;
 use crate::disk::watch::{Backoff, Watch, Woken};
 use crate::each::orders::is_each;
 use crate::engine::{self, AppEntry};
+use crate::error::said::{self, gist};
 use crate::error::{Error, ErrorKind, Result};
 use crate::here;
 use crate::job::layout::{PHASE, State};
@@ -33,6 +34,8 @@ pub const STATUS_ENDED: i32 = 80;
 pub const STATUS_LEFT: i32 = 81;
 /// The job cannot be worked on here; the reason is on stderr.
 pub const STATUS_CANNOT: i32 = 82;
+/// The disk refuses it, which may pass; the reason is on stderr.
+pub const STATUS_REFUSED: i32 = 85;
 /// The job is gone: said once, by the supervisor.
 pub const STATUS_VANISHED: i32 = 84;
 /// A fresh process is to take this one's place.
@@ -48,6 +51,18 @@ const SHORT_WAIT: Duration = Duration::from_millis(20);
 /// See [`SHORT_WAIT`].
 const GATHER: Duration = Duration::from_millis(2);
 
+/// A disk that refuses is asked again after this long.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a slot does that the disk refuses while it begins. Once it has begun it waits anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// It ends, for somebody is there to read why.
+    Ends,
+    /// It says why, and tries again until it may begin.
+    Waits,
+}
+
 /// How talkative a slot is on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Voice {
@@ -58,17 +73,26 @@ pub enum Voice {
 }
 
 /// Runs one worker in the job at `root` until the job ends or it is asked to leave; returns the process's exit status.
-pub fn run(root: &Path, parent: u32, voice: Voice, apps: &[AppEntry], trust: &Trust) -> i32 {
+pub fn run(root: &Path, parent: u32, voice: Voice, patience: Patience, apps: &[AppEntry], trust: &Trust) -> i32 {
     if !die_with(parent) {
         return STATUS_LEFT;
     }
     leash::arm(std::env::current_exe().unwrap_or_default(), &["leash"]);
-    match work(root, voice, apps, trust) {
-        Ok(status) => status,
-        Err(error) if error.kind() == ErrorKind::Vanished => STATUS_VANISHED,
-        Err(error) => {
-            eprintln!("flockwork: {error}");
-            STATUS_CANNOT
+    let mut said = said::Said::default();
+    loop {
+        match work(root, voice, apps, trust) {
+            Ok(status) => return status,
+            Err(error) if error.kind() == ErrorKind::Vanished => return STATUS_VANISHED,
+            Err(error) if error.may_pass() && patience == Patience::Waits => {
+                if said.is_news(&error.to_string()) {
+                    eprintln!("flockwork: {error}; waiting, and trying again");
+                }
+                std::thread::sleep(REFUSED_PAUSE);
+            }
+            Err(error) => {
+                eprintln!("flockwork: {error}");
+                return if error.may_pass() { STATUS_REFUSED } else { STATUS_CANNOT };
+            }
         }
     }
 }
@@ -171,7 +195,7 @@ struct Said(std::collections::BTreeSet<String>);
 
 impl Said {
     fn once(&mut self, voice: Voice, worker: &Worker, text: &str) {
-        if voice == Voice::Plain && self.0.insert(text.to_owned()) {
+        if voice == Voice::Plain && self.0.insert(gist(text).into_owned()) {
             eprintln!("flockwork: worker {}: {text}", worker.name());
         }
     }

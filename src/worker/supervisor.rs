@@ -1,17 +1,20 @@
 //! Keeps N slots alive: each a process of its own, so that an app that ends its process takes nobody with it.
 //!
-//! A slot that dies is started again, at once the first time and then with growing pauses; a slot whose job has ended, or that was asked to leave, is not. The slots
+//! A slot that dies is started again, at once the first time and then with growing pauses; a slot whose job has ended, or that was asked to leave, is not. Where no process can be
+//! started (a limit, too little memory) the same pauses are taken, and the other slots live on. A slot that takes a dead one's place waits where the disk refuses. The slots
 //! die with the supervisor, whatever kills it. A thread stands behind each slot for as long as the slot lives, because the kernel counts the
 //! death of the *thread* that started a child as the death of its parent.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::slot::{self, Voice};
+use super::slot::{self, Patience, Voice};
+use crate::error::said::Said;
 use crate::error::{Error, Result};
 
 /// A slot that lived shorter is started again only after a pause.
@@ -24,7 +27,9 @@ const LARGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Several slots of one job.
 pub struct Supervisor {
     shared: Arc<Shared>,
-    threads: Vec<std::thread::JoinHandle<Result<Outcome>>>,
+    threads: Vec<std::thread::JoinHandle<Outcome>>,
+    /// Why slots cannot be started, each reason once; no more comes when all slots have come to their end.
+    troubles: Receiver<String>,
 }
 
 /// How a slot came to its end.
@@ -43,6 +48,8 @@ pub enum Outcome {
 struct Shared {
     job: PathBuf,
     voice: Voice,
+    /// That of the slots that are started first.
+    patience: Patience,
     /// Further options of each slot.
     options: Vec<String>,
     state: Mutex<State>,
@@ -52,8 +59,7 @@ struct Shared {
 struct State {
     leaving: bool,
     pids: Vec<u32>,
-    /// Why a slot could not be started, until it was told.
-    trouble: Option<String>,
+    said: Said,
 }
 
 /// Ends the slots from another thread.
@@ -62,13 +68,14 @@ pub struct Leash(Arc<Shared>);
 
 impl Supervisor {
     /// Starts `slots` slots in the job at `job`, by this very program; each is given `options`, too.
-    pub fn start(job: &Path, slots: u32, voice: Voice, options: Vec<String>) -> Supervisor {
-        let shared = Arc::new(Shared { job: job.to_owned(), voice, options, state: Mutex::default() });
+    pub fn start(job: &Path, slots: u32, voice: Voice, patience: Patience, options: Vec<String>) -> Supervisor {
+        let shared = Arc::new(Shared { job: job.to_owned(), voice, patience, options, state: Mutex::default() });
+        let (tell, troubles) = channel();
         let threads = (0..slots.max(1)).map(|_| {
-            let shared = Arc::clone(&shared);
-            std::thread::spawn(move || shared.keep())
+            let (shared, tell) = (Arc::clone(&shared), tell.clone());
+            std::thread::spawn(move || shared.keep(&tell))
         });
-        Supervisor { threads: threads.collect(), shared }
+        Supervisor { threads: threads.collect(), shared, troubles }
     }
 
     /// To end the slots with.
@@ -76,14 +83,17 @@ impl Supervisor {
         Leash(Arc::clone(&self.shared))
     }
 
-    /// Waits until every slot has come to its end; the gravest outcome.
-    pub fn wait(self) -> Result<Outcome> {
-        let mut outcomes = Vec::new();
-        for thread in self.threads {
-            outcomes.push(thread.join().unwrap_or(Ok(Outcome::Cannot))?);
-        }
+    /// Why a slot could not be started just now, if that was not told yet; it is tried again.
+    pub fn trouble(&self) -> Option<String> {
+        self.troubles.try_recv().ok()
+    }
+
+    /// Waits until every slot has come to its end, and gives the gravest outcome; `say` is told why slots cannot be started meanwhile.
+    pub fn wait(self, say: &mut dyn FnMut(&str)) -> Outcome {
+        self.troubles.iter().for_each(|trouble| say(&trouble));
+        let outcomes: Vec<Outcome> = self.threads.into_iter().map(|thread| thread.join().unwrap_or(Outcome::Cannot)).collect();
         let gravest = [Outcome::Cannot, Outcome::Vanished, Outcome::Left].into_iter().find(|outcome| outcomes.contains(outcome));
-        Ok(gravest.unwrap_or(Outcome::Ended))
+        gravest.unwrap_or(Outcome::Ended)
     }
 }
 
@@ -100,16 +110,11 @@ impl Leash {
 
     /// The processes of the slots that live.
     pub fn pids(&self) -> Vec<u32> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).pids.clone()
-    }
-
-    /// Why a slot could not be started; told once, and long before all others have come to their end.
-    pub fn trouble(&self) -> Option<String> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).trouble.take()
+        self.0.state().pids.clone()
     }
 
     fn signal(&self, signal: Signal) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.state();
         state.leaving = true;
         for pid in state.pids.iter().filter_map(|&pid| Pid::from_raw(pid.cast_signed())) {
             let _ = kill_process(pid, signal);
@@ -118,20 +123,29 @@ impl Leash {
 }
 
 impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts a slot, and another whenever it dies.
-    fn keep(&self) -> Result<Outcome> {
-        let mut pause = FIRST_PAUSE;
+    fn keep(&self, tell: &Sender<String>) -> Outcome {
+        let (mut pause, mut patience) = (FIRST_PAUSE, self.patience);
         loop {
-            let Some(mut child) = self.spawn()? else { return Ok(Outcome::Left) };
             let started = Instant::now();
-            let status = child.wait();
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).pids.retain(|&pid| pid != child.id());
-            match status.ok().and_then(|status| status.code()) {
-                Some(slot::STATUS_ENDED) => return Ok(Outcome::Ended),
-                Some(slot::STATUS_LEFT) => return Ok(Outcome::Left),
-                Some(slot::STATUS_VANISHED) => return Ok(Outcome::Vanished),
-                Some(slot::STATUS_CANNOT) => return Ok(Outcome::Cannot),
-                Some(_) | None => {}
+            match self.spawn(patience) {
+                Ok(None) => return Outcome::Left,
+                Ok(Some(child)) => {
+                    if let Some(outcome) = self.see_out(child) {
+                        return outcome;
+                    }
+                    patience = Patience::Waits;
+                }
+                Err(error) => {
+                    let text = format!("{error}; trying again");
+                    if self.state().said.is_news(&text) {
+                        let _ = tell.send(text);
+                    }
+                }
             }
             if started.elapsed() >= LIVED_WELL {
                 pause = FIRST_PAUSE;
@@ -142,19 +156,32 @@ impl Shared {
     }
 
     /// `None` once leaving: checked and entered under one lock, so that no slot is started that nobody ends.
-    fn spawn(&self) -> Result<Option<Child>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    fn spawn(&self, patience: Patience) -> Result<Option<Child>> {
+        let mut state = self.state();
         if state.leaving {
             return Ok(None);
         }
-        let child = start_slot(&self.job, self.voice, &self.options).inspect_err(|error| state.trouble = Some(error.to_string()))?;
+        let child = start_slot(&self.job, self.voice, patience, &self.options)?;
         state.pids.push(child.id());
         Ok(Some(child))
+    }
+
+    /// Waits for a slot's end; `None` if another is to take its place.
+    fn see_out(&self, mut child: Child) -> Option<Outcome> {
+        let status = child.wait();
+        self.state().pids.retain(|&pid| pid != child.id());
+        match status.ok().and_then(|status| status.code()) {
+            Some(slot::STATUS_ENDED) => Some(Outcome::Ended),
+            Some(slot::STATUS_LEFT) => Some(Outcome::Left),
+            Some(slot::STATUS_VANISHED) => Some(Outcome::Vanished),
+            Some(slot::STATUS_CANNOT | slot::STATUS_REFUSED) => Some(Outcome::Cannot),
+            Some(_) | None => None,
+        }
     }
 }
 
 /// Starts a slot in `job` by this very program. It dies with the thread that calls this.
-pub fn start_slot(job: &Path, voice: Voice, options: &[String]) -> Result<Child> {
+pub fn start_slot(job: &Path, voice: Voice, patience: Patience, options: &[String]) -> Result<Child> {
     let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
     // A program that was replaced or removed while it runs (an upgrade) is still to be had under this name.
     let found = if program.is_file() { program.as_path() } else { Path::new("/proc/self/exe") };
@@ -162,6 +189,9 @@ pub fn start_slot(job: &Path, voice: Voice, options: &[String]) -> Result<Child>
     command.arg("slot").arg("--parent").arg(std::process::id().to_string()).stdin(Stdio::null());
     if voice == Voice::Quiet {
         command.arg("--quiet");
+    }
+    if patience == Patience::Waits {
+        command.arg("--patient");
     }
     command.args(options);
     // A folder may be called like a flag.

@@ -132,7 +132,8 @@ fn job_head(status: &Status, rates: &[u64], area: Rect, paint: Paint) -> Vec<Lin
     }
     head.push(attempts_line(status, paint));
     let most = if area.height < LOW { 1 } else { 3 };
-    let troubles = status.storage.iter().chain(&status.hints).take(most);
+    let lead = status.coordinator.iter().filter_map(|lead| lead.trouble.as_ref());
+    let troubles = status.storage.iter().chain(lead).chain(&status.hints).take(most);
     let lines = troubles.flat_map(|hint| in_two(hint, area.width.into()));
     head.extend(lines.map(|line| Line::styled(line, paint.warn())));
     head

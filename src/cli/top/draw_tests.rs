@@ -55,7 +55,7 @@ fn running() -> Status {
         reduce: Tasks { total: 10, waiting: 10, ..Tasks::default() },
         attempts: Attempts { done: 15, failed: 1, expired: 2 },
         pace: Some(pace),
-        coordinator: Some(Lead { quiet_ms: Some(0) }),
+        coordinator: Some(Lead { quiet_ms: Some(0), trouble: None }),
         workers: (0..11).map(worker).collect(),
         hosts: (0..3).map(|n| HostSeen { host: format!("node{n}"), slots: 4, busy: 3, quiet_ms: Some(400) }).collect(),
         slowest: vec![slow],

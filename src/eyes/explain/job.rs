@@ -104,7 +104,7 @@ fn blocks(scene: &Scene<'_>, waits_for: &Start) -> Vec<String> {
         blocks.push("it is paused: nothing is issued or claimed; what is claimed goes on".to_owned());
     }
     if scene.is_leaderless() {
-        let lead = status.coordinator.and_then(|lead| lead.quiet_ms.max(status.newest_ago_ms));
+        let lead = status.coordinator.as_ref().and_then(|lead| lead.quiet_ms.max(status.newest_ago_ms));
         blocks.push(match lead {
             None => "no coordinator has led it so far, and only a coordinator issues tasks and ends phases".to_owned(),
             Some(ms) => format!("no coordinator has been seen for {}, and only a coordinator issues tasks and ends phases", span(ms)),
@@ -114,6 +114,9 @@ fn blocks(scene: &Scene<'_>, waits_for: &Start) -> Vec<String> {
         Some(ms) => blocks.push(format!("no worker has been seen for {}", span(ms))),
         None if status.workers.is_empty() => blocks.push("no worker is registered".to_owned()),
         None => {}
+    }
+    if let Some(trouble) = status.coordinator.as_ref().and_then(|lead| lead.trouble.as_ref()) {
+        blocks.push(format!("its coordinator is in trouble: {trouble}"));
     }
     let troubled: Vec<&String> = status.workers.iter().filter_map(|worker| worker.trouble.as_ref()).collect();
     if let Some(trouble) = troubled.first().filter(|_| troubled.len() == status.workers.len()) {

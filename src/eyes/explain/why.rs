@@ -175,6 +175,8 @@ fn waiting(scene: &Scene<'_>, task: TaskId, attempts: &[Attempt], told: &mut Tol
         told.now.push("the job is paused: nothing is issued".to_owned());
     } else if scene.is_leaderless() {
         told.now.push("no coordinator is at work, and only a coordinator issues tasks".to_owned());
+    } else if let Some(trouble) = status.coordinator.as_ref().and_then(|lead| lead.trouble.as_ref()) {
+        told.now.push(format!("its coordinator is in trouble: {trouble}"));
     } else if task.phase == Phase::Reduce && !left.is_empty() {
         let named: Vec<String> = left.iter().take(NAMED_MAX).map(ToString::to_string).collect();
         let more = if left.len() > NAMED_MAX { " and others" } else { "" };
