@@ -9,6 +9,7 @@ pub mod end;
 pub mod few;
 pub mod layout;
 pub mod log;
+pub mod lost;
 pub mod outputs;
 pub mod plan;
 pub mod record;
