@@ -15,8 +15,10 @@ use crate::each::orders::{self, is_each};
 use crate::engine::split::{SplitRule, plan_splits, whole_files};
 use crate::engine::{self, AnyApp, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::layout::{ATTEMPTS, DIRS, ITEMS, JOB_JSON, OUTPUT};
+use crate::job::layout::{ATTEMPTS, DIRS, ITEMS, JOB_JSON, OUTPUT, PHASE};
+use crate::job::lost::{self, MapPlan};
 use crate::job::plan::{self, Plan};
+use crate::job::snapshot::Belief;
 use crate::job::spec::{self, Ask, Bundle, REDUCES_MAX, Spec};
 use crate::partition::RangeTable;
 use crate::units::show_size;
@@ -108,12 +110,11 @@ fn with_reduces(app: &dyn AnyApp, ask: &Ask) -> Ask {
 }
 
 fn plan_if_needed(make: impl FnOnce(&Ask) -> Result<Box<dyn AnyApp>>, root: &Path, disk: Arc<dyn Disk>, spec: Spec) -> Result<Planned> {
-    disk.refresh("phase").map_err(|error| Error::io("cannot open", root.join("phase"), error))?;
-    if is_each(&spec.ask) {
-        if Plan::map(&*disk, root)?.is_none() {
-            commands::plan_commands(&*disk, root, &spec)?;
-        }
-    } else if Plan::map(&*disk, root)?.is_none() {
+    if is_planned(&*disk, root)? {
+        // Nothing is to be done.
+    } else if is_each(&spec.ask) {
+        commands::plan_commands(&*disk, root, &spec)?;
+    } else {
         let mut ask = spec.ask.clone();
         for typed in ask.inputs.iter_mut().filter(|typed| Path::new(typed).is_relative()) {
             *typed = Path::new(&spec.cwd).join(&*typed).to_string_lossy().into_owned();
@@ -124,6 +125,16 @@ fn plan_if_needed(make: impl FnOnce(&Ask) -> Result<Box<dyn AnyApp>>, root: &Pat
     }
     let maps = maps(&*disk, root)?;
     Ok(Planned { spec, disk, maps })
+}
+
+/// Whether the job has its plan; refuses one that has lost it.
+fn is_planned(disk: &dyn Disk, root: &Path) -> Result<bool> {
+    disk.refresh(PHASE).map_err(|error| Error::io("cannot open", root.join(PHASE), error))?;
+    match lost::map_plan(disk, root, Belief::Sure)? {
+        MapPlan::Here(_) => Ok(true),
+        MapPlan::NotYet => Ok(false),
+        MapPlan::Lost(trace) => Err(lost::refusal(root, &trace)),
+    }
 }
 
 /// File names in an app's output are as the user typed them, whoever plans.

@@ -388,3 +388,33 @@ fn a_task_whose_attempts_all_hang_fails_its_job_though_each_is_backed_up_before_
     let n_failed = farm.names("job/failed").len();
     assert!((2..=3).contains(&n_failed), "two errors, and the one that ran beside the last: {:?}", farm.names("job/failed"));
 }
+
+#[test]
+fn a_job_that_lost_its_plan_is_not_planned_anew_over_what_was_done() {
+    let farm = Farm::new();
+    farm.write("in", "one two two\n");
+    let (wc, each) = (["run", "wc", "in", "-r", "1", "--slots", "1"], ["each", "--slots", "1", "-a", "in"]);
+    let (counts, echoes): (&[&str], &[&str]) = (&["--job", "wc"], &["--job", "each", "--", "echo", "{}"]);
+    for (job, typed) in [("wc", [&wc[..], counts].concat()), ("each", [&each[..], echoes].concat())] {
+        let _ = farm.ok(&typed);
+        let map = format!("{job}/phase/map");
+        let kept = farm.read(&map);
+        std::fs::remove_file(farm.path(&map)).expect("it is there");
+        let says = [
+            &format!("cannot find the plan {map}"),
+            "the job was planned, as ",
+            "restore that file from a copy, or submit the job anew elsewhere",
+        ];
+        farm.run(&typed).fails_saying(1, &says);
+        farm.run(&["coordinator", job]).fails_saying(1, &says);
+        // Any task file shows it.
+        for name in ["end", "reduce", "finished"] {
+            let _ = std::fs::remove_file(farm.path(&format!("{job}/phase/{name}")));
+        }
+        farm.run(&["coordinator", job]).fails_saying(1, &[&format!("cannot find the plan {map}"), "as done/"]);
+        assert!(!farm.has(&map), "nothing was planned");
+        farm.write(&map, kept);
+        let _ = farm.ok(&typed);
+        farm.ok(&["verify", job]);
+    }
+}

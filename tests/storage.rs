@@ -114,3 +114,23 @@ grep -q 'cannot find room for the outputs in mnt/job/output: `sort` writes at le
     program.wait();
     program.ends_with(0);
 }
+
+#[test]
+fn scenario_08_a_job_on_a_full_disk_can_be_paused_cancelled_and_cleaned_which_frees_it() {
+    run(r#"
+filled() { head -c 12000000 /dev/zero > mnt/filler || true; }
+"$f" run grep -o pattern=e --job mnt/done --slots 1 --quiet text
+"$f" submit grep -o pattern=e --job mnt/job text
+filled 2> said
+grep -q 'o space' said
+before=$(du -s mnt/done | cut -f1)
+for act in pause cancel; do
+  "$f" $act mnt/job
+  [ -f mnt/job/$act ]
+done
+"$f" clean mnt/done
+[ -f mnt/done/phase/cleaned ]
+[ "$(du -s mnt/done | cut -f1)" -lt "$before" ]
+"$f" verify mnt/done
+"#);
+}

@@ -15,7 +15,7 @@ use super::open::Job;
 use super::sweep::{self, Swept};
 use super::trust::TrustArgs;
 use crate::disk::rename::is_gone;
-use crate::disk::{Disk, Hold, Lock, create};
+use crate::disk::{Disk, Hold, Lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{self, ATTEMPTS, COORDINATOR_LOCK, OUTPUT, PHASE_CLEANED, SHUFFLE, WORKERS};
 use crate::units::{on_one_line, show_size, stamp_utc};
@@ -78,8 +78,7 @@ pub(super) fn remove_data(job: &Job) -> Result<Swept> {
         return Err(error.advise("wait for it or cancel it; `--all` removes a job that nobody works on"));
     }
     let text = format!("cleaned at {}\n", stamp_utc());
-    let marked = create::create_once(&*job.disk, PHASE_CLEANED, text.as_bytes());
-    let _ = marked.map_err(|error| Error::io("cannot create", job.root.join(PHASE_CLEANED), error))?;
+    let _ = super::control::create_saying(job, PHASE_CLEANED, &text)?;
     let mut swept = Swept::default();
     sweep::empty(&job.root.join(SHUFFLE), &|name| sweep::is_ours(SHUFFLE, name), &mut swept);
     empty_attempts(job, &mut swept);

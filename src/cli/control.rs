@@ -10,7 +10,7 @@ use super::open::Job;
 use super::trust::TrustArgs;
 use crate::disk::rename::is_gone;
 use crate::disk::{Created, create};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, is_no_room};
 use crate::here;
 use crate::job::layout::{CANCEL, PAUSE};
 use crate::units::{for_shell, stamp_utc};
@@ -106,5 +106,14 @@ fn control(job: &Job, file: &str, word: &str) -> Result<Created> {
         return Err(error.advise("`flockwork status` says how it ended"));
     }
     let text = format!("{word} by user {} on {} at {}\n", here::uid(), here::host(), stamp_utc());
-    create::create_once(&*job.disk, file, text.as_bytes()).map_err(|error| Error::io("cannot create", job.root.join(file), error))
+    create_saying(job, file, &text)
+}
+
+/// Creates a file whose being there is all that counts, with a text for people. A full disk has room for a name: what frees it, or rests, must not wait for room.
+pub(super) fn create_saying(job: &Job, file: &str, text: &str) -> Result<Created> {
+    let created = match create::create_once(&*job.disk, file, text.as_bytes()) {
+        Err(error) if is_no_room(&error) => create::create_once(&*job.disk, file, b""),
+        created => created,
+    };
+    created.map_err(|error| Error::io("cannot create", job.root.join(file), error))
 }

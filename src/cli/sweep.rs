@@ -51,7 +51,8 @@ pub(super) fn is_ours(dir: &str, name: &str) -> bool {
 fn is_phase(name: &str) -> bool {
     let numbered = |kind: &str| name.strip_prefix(kind).is_some_and(|digits| digits.parse::<u32>().is_ok());
     ["map", "reduce", "end", "finished", "failed", "cleaned"].contains(&name)
-        || numbered("failed.")
+        || layout::is_taken_back(name)
+        || layout::is_ending(name)
         || numbered("end.")
         || numbered("hooked.")
 }

@@ -209,3 +209,52 @@ fn a_map_that_was_retracted_and_replaced_is_no_fault_but_one_without_a_replaceme
     std::fs::remove_file(bench.path(&first(&bench, "done", "map-00001"))).expect("removed");
     finds(&bench, "phase/reduce", "nothing has replaced it");
 }
+
+#[test]
+fn a_job_that_lost_its_map_plan_is_faulty_and_its_outputs_are_checked_all_the_same() {
+    let bench = Bench::finished();
+    let plan = std::fs::read(bench.path("phase/map")).expect("read");
+    std::fs::remove_file(bench.path("phase/map")).expect("removed");
+    finds(&bench, "phase/map", "is missing, and the job was planned, as phase/reduce shows");
+    assert_eq!((report(&bench).faults.len(), report(&bench).tasks), (1, 5), "and nothing else is wrong");
+    flip(&bench, "output/mr-out-00000");
+    finds(&bench, "output/mr-out-00000", "checksum");
+    for also_gone in ["phase/reduce", "phase/finished", "phase/end"] {
+        std::fs::remove_file(bench.path(also_gone)).expect("removed");
+        finds(&bench, "phase/map", "is missing");
+        finds(&bench, "output/", "checksum");
+    }
+    std::fs::write(bench.path("phase/map"), &plan[1..]).expect("damaged");
+    finds(&bench, "phase/map", "cannot understand");
+    finds(&bench, "output/", "checksum");
+}
+
+#[test]
+fn a_job_that_is_not_planned_yet_or_was_cancelled_before_is_without_fault() {
+    let bench = Bench::planned();
+    std::fs::remove_file(bench.path("phase/map")).expect("removed");
+    assert_eq!(report(&bench).faults, []);
+    let job = bench.job();
+    let ended = crate::planner::after::end_unplanned(&*job.disk, &job.root, "c1", crate::job::end::Outcome::Cancelled, "cancelled");
+    assert!(ended.is_ok(), "{ended:?}");
+    assert_eq!(report(&bench).faults, []);
+}
+
+#[test]
+fn a_missing_reduce_plan_is_found_where_there_were_reduce_tasks() {
+    let mut bench = Bench::planned();
+    while !bench.claim_is_reduce() {
+        bench.work();
+        bench.tick();
+    }
+    let plan = std::fs::read(bench.path("phase/reduce")).expect("read");
+    for is_ended in [false, true] {
+        std::fs::remove_file(bench.path("phase/reduce")).expect("removed");
+        finds(&bench, "phase/reduce", "is missing, and there were reduce tasks");
+        std::fs::write(bench.path("phase/reduce"), &plan).expect("restored");
+        if !is_ended {
+            bench.run_to_end();
+        }
+    }
+    assert_eq!(report(&bench).faults, []);
+}

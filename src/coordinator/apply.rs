@@ -79,7 +79,7 @@ impl Coordinator {
                 let decision = Decision { outcome: Outcome::Cancelled, ..Decision::failed("cancelled".to_owned(), Vec::new()) };
                 self.decide(snapshot, decision, &[])
             }
-            Action::NameEnd => self.name_end(),
+            Action::NameEnd => end::name(&*self.disk, &self.root, &self.name.to_string()),
         }
     }
 
@@ -310,15 +310,8 @@ impl Coordinator {
         }
         let by = self.name.to_string();
         let end = End { outcome, at: stamp_utc(), by, error, blames, outputs, skipped, counters, attempts, busy_ms };
-        let decided = end::decide(&*self.disk, &self.root, &end)?;
+        end::decide(&*self.disk, &self.root, &end, &snapshot.phases.retried)?;
         self.phase_changed();
-        end::name(&*self.disk, &self.root, &decided)
-    }
-
-    fn name_end(&mut self) -> Result<()> {
-        match end::load(&*self.disk, &self.root)? {
-            Some(decided) => end::name(&*self.disk, &self.root, &decided),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }

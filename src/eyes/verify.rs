@@ -77,7 +77,12 @@ struct Inspection<'a> {
 /// Checks the job `spec` at `root`.
 pub fn verify(disk: &dyn Disk, root: &Path, spec: &Spec) -> Result<Report> {
     let mut report = Report::default();
-    let Some(maps) = phases::map_plan(disk, root, spec, &mut report)? else { return Ok(report) };
+    let maps = match phases::map_plan(disk, root, spec, &mut report)? {
+        Some(maps) => maps,
+        None if report.faults.is_empty() => return Ok(report),
+        // The plan is lost or damaged: what was made of it is checked all the same.
+        None => phases::maps_without_plan(disk, root)?,
+    };
     let shape = Shape { maps, reduces: spec.ask.reduces };
     let unreadable = |error| Error::io("cannot list the job", root, error);
     let take = || Snapshot::take(disk, shape, Belief::Glance).map_err(unreadable);

@@ -1,12 +1,19 @@
 //! `phase/end`: how the job ended, decided by this one create-once file; and its second name, `finished` or `failed`.
+//!
+//! Problem: a coordinator that is stopped before it decides, or names, may go on when the job was ended by another and [retried](super::retry): then it would end
+//! the job once more, and nobody asked. Workaround: both are links *from* `phase/ending.WHO`, a name of the coordinator's own, made before it looks whether
+//! the job is still the one it had seen. A retry makes `failed.N` first, and takes all those names away before and after it renames the end. So whoever did not
+//! see that `failed.N` had its name before it was made, and finds it gone before there is room for another end.
 
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{PHASE_END, PHASE_FAILED, PHASE_FINISHED};
+use super::layout::{self, CANCEL, PHASE, PHASE_END, PHASE_FAILED, PHASE_FINISHED};
 use crate::data::{BadRecord, Counters};
-use crate::disk::{Disk, create};
+use crate::disk::rename::{is_gone, rename};
+use crate::disk::{Created, Disk, Flush, create, fresh};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Largest end that is read, in bytes.
@@ -110,24 +117,57 @@ fn parse(bytes: &[u8], path: &Path) -> Result<End> {
     })
 }
 
-/// Decides the end, once; returns the one that was decided, which may be another coordinator's.
-pub fn decide(disk: &dyn Disk, root: &Path, end: &End) -> Result<End> {
+/// Decides the end, once, and gives it its second name. `retried` are the ends that had been taken back when it was looked what there is to decide: where another
+/// has been since, or the wish to cancel is gone, or somebody else was quicker, nothing is done, and the next look shows it.
+pub fn decide(disk: &dyn Disk, root: &Path, end: &End, retried: &[String]) -> Result<()> {
     let bytes = serde_json::to_vec_pretty(end).expect("an end has string keys only");
-    let created = create::create_once(disk, PHASE_END, &bytes).map_err(|error| Error::io("cannot create", root.join(PHASE_END), error))?;
-    match created {
-        crate::disk::Created::Now => Ok(end.clone()),
-        crate::disk::Created::Before => {
-            load(disk, root)?.ok_or_else(|| Error::new(ErrorKind::Vanished, "cannot find again").on(root.join(PHASE_END)))
-        }
-    }
+    let (own, fail) = (layout::ending(&end.by), |error| Error::io("cannot create", root.join(PHASE_END), error));
+    let draft = disk.draft(PHASE, &bytes, Flush::Always).map_err(fail)?;
+    // Where it is gone already, so is what was to be decided.
+    let _ = rename(disk, &draft, &own).map_err(fail)?;
+    let decided = link_in_time(disk, &own, end.outcome, retried);
+    let _ = disk.remove(&own);
+    decided.map_err(fail)
 }
 
-/// Gives the decided end its second name, for `ls` and scripts.
-pub fn name(disk: &dyn Disk, root: &Path, end: &End) -> Result<()> {
-    let verdict = verdict_path(end.outcome);
-    match create::link_once(disk, PHASE_END, verdict) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::io("cannot link", root.join(verdict), error)),
+fn link_in_time(disk: &dyn Disk, own: &str, outcome: Outcome, retried: &[String]) -> io::Result<()> {
+    // In this order: a retry that is not seen here will find the name that was made before, and take it away before the old end.
+    let is_wanted = outcome != Outcome::Cancelled || fresh::is_there(disk, CANCEL)?;
+    let is_timely = is_wanted && taken_back(disk)?.iter().all(|name| retried.contains(name));
+    if is_timely && unless_gone(create::link_once(disk, own, PHASE_END))? == Some(Created::Now) {
+        let _ = unless_gone(create::link_once(disk, own, verdict_path(outcome)))?;
+    }
+    Ok(())
+}
+
+/// `failed.N` of the ends that were taken back, by a look that can be believed.
+pub fn taken_back(disk: &dyn Disk) -> io::Result<Vec<String>> {
+    let entries = fresh::list_surely(disk, PHASE)?;
+    Ok(entries.into_iter().filter(|entry| entry.is_file && layout::is_taken_back(&entry.name)).map(|entry| entry.name).collect())
+}
+
+/// Gives the decided end its second name, for `ls` and scripts; `by` is whose process this is. What is named is the very end that was read, and none that was
+/// taken back meanwhile: that is held by a name which a retry takes away.
+pub fn name(disk: &dyn Disk, root: &Path, by: &str) -> Result<()> {
+    let own = layout::ending(by);
+    let named = unless_gone(create::link_once(disk, PHASE_END, &own)).map_err(|error| Error::io("cannot link", root.join(&own), error))?;
+    let named = if named == Some(Created::Now) { name_held(disk, root, &own) } else { Ok(()) };
+    let _ = disk.remove(&own);
+    named
+}
+
+fn name_held(disk: &dyn Disk, root: &Path, own: &str) -> Result<()> {
+    let read = unless_gone(disk.read(own, END_BYTES_MAX)).map_err(|error| Error::io("cannot read", root.join(own), error))?;
+    let Some(bytes) = read else { return Ok(()) };
+    let verdict = verdict_path(parse(&bytes, &root.join(PHASE_END))?.outcome);
+    let linked = unless_gone(create::link_once(disk, own, verdict));
+    linked.map(drop).map_err(|error| Error::io("cannot link", root.join(verdict), error))
+}
+
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if is_gone(&error) => Ok(None),
+        result => result.map(Some),
     }
 }
 

@@ -92,6 +92,21 @@ pub fn held(state: State, claim: &ClaimName) -> String {
     format!("{}/{claim}", state.dir())
 }
 
+/// `phase/ending.node7.4121.k3f`: an end on its way to its names, by the coordinator that gives them
+pub fn ending(by: &str) -> String {
+    format!("{PHASE}/ending.{by}")
+}
+
+/// True of the names in `phase/` that [`ending`] gives.
+pub fn is_ending(name: &str) -> bool {
+    name.strip_prefix("ending.").is_some_and(|by| by.parse::<WorkerName>().is_ok())
+}
+
+/// True of `failed.N`, the names in `phase/` of ends that were taken back.
+pub fn is_taken_back(name: &str) -> bool {
+    name.strip_prefix("failed.").is_some_and(|digits| digits.parse::<u32>().is_ok())
+}
+
 /// `workers/node7.4121.k3f`
 pub fn worker(name: &WorkerName) -> String {
     format!("{WORKERS}/{name}")

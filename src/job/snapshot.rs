@@ -267,8 +267,9 @@ impl Snapshot {
             "end" => self.phases.end = true,
             "finished" | "failed" => self.phases.verdict = true,
             "cleaned" => self.phases.cleaned = true,
+            name if entry.is_file && layout::is_taken_back(name) => self.phases.retried.push(name.to_owned()),
+            name if entry.is_file && layout::is_ending(name) => {}
             name => match name.split_once('.') {
-                Some(("failed", digits)) if entry.is_file && digits.parse::<u32>().is_ok() => self.phases.retried.push(name.to_owned()),
                 Some(("end" | "hooked", digits)) if digits.parse::<u32>().is_ok() => {}
                 _ => self.foreign.push(format!("{}/{name}", layout::PHASE)),
             },

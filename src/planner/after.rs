@@ -137,10 +137,16 @@ pub fn end_unplanned(disk: &dyn Disk, root: &Path, by: &str, outcome: Outcome, e
         attempts: Attempts::default(),
         busy_ms: 0,
     };
-    let there = fresh::is_there(disk, PHASE_END).map_err(|error| Error::io("cannot look at", root.join(PHASE_END), error))?;
-    let decided = if there { end::load(disk, root)? } else { None };
-    let end = decided.map_or_else(|| end::decide(disk, root, &end), Ok)?;
-    end::name(disk, root, &end)?;
+    let fail = |error| Error::io("cannot look at", root.join(PHASE_END), error);
+    let retried = end::taken_back(disk).map_err(fail)?;
+    if !fresh::is_there(disk, PHASE_END).map_err(fail)? {
+        end::decide(disk, root, &end, &retried)?;
+    }
+    disk.refresh(PHASE).map_err(fail)?;
+    let again =
+        || Error::new(ErrorKind::Failed, "the job was retried just when it was to end:").on(root).advise("start the coordinator again");
+    let end = end::load(disk, root)?.ok_or_else(again)?;
+    end::name(disk, root, by)?;
     Ok(end)
 }
 

@@ -5,14 +5,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Holds, Planned, announce, check_same, cwd, holds, make_dir, maps, refuse_other_things};
+use super::{Holds, Planned, announce, check_same, cwd, holds, is_planned, make_dir, maps, refuse_other_things};
 use crate::data::{Piece, Split};
 use crate::disk::real::RealDisk;
 use crate::disk::{Created, Disk, create};
 use crate::each::items::{Form, Items};
 use crate::each::orders::{self, Orders, SUM};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::layout::{ITEMS, PHASE};
+use crate::job::layout::ITEMS;
 use crate::job::plan;
 use crate::job::spec::{self, Ask, FORMAT, Spec};
 
@@ -22,8 +22,7 @@ const ITEMS_BYTES_MAX: u64 = 16 << 30;
 /// Makes the job `ask` of these items at `root`, or opens it where the very same was asked there before.
 pub fn submit_commands(root: &Path, ask: &Ask, items: &Items) -> Result<Planned> {
     let (disk, spec) = write_commands(root, ask, items)?;
-    disk.refresh(PHASE).map_err(|error| Error::io("cannot open", root.join(PHASE), error))?;
-    if plan::Plan::map(&*disk, root)?.is_none() {
+    if !is_planned(&*disk, root)? {
         plan_items(&*disk, root, &spec, items)?;
     }
     let maps = maps(&*disk, root)?;

@@ -362,7 +362,9 @@ pub fn check_always(state: &DiskState) -> Result<(), String> {
     let deeds = state.deeds();
     let once = |path: &str| {
         let dirs = ["claimed/", "done/", "failed/", "phase/", "output/"];
-        dirs.iter().any(|dir| path.starts_with(dir)) || (path.starts_with("expired/") && path.contains('@'))
+        // An end on its way may be given up, and come again.
+        dirs.iter().any(|dir| path.starts_with(dir)) && !path.starts_with("phase/ending.")
+            || (path.starts_with("expired/") && path.contains('@'))
     };
     if let Some((path, n)) = deeds.made.iter().find(|(path, n)| **n > 1 && once(path)) {
         return Err(format!("{path} was made {n} times"));

@@ -91,7 +91,7 @@ impl Disk for Bent {
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
         match self.bug {
             Bug::PublishesByRename if to.starts_with("output/mr-") => self.disk.rename(from, to),
-            Bug::PhasesByRename if to.starts_with("phase/") && from.contains("/.") => {
+            Bug::PhasesByRename if to.starts_with("phase/") && (from.contains("/.") || from.contains("/ending.")) => {
                 let _ = self.disk.rename(from, to);
                 Ok(())
             }

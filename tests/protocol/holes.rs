@@ -25,12 +25,12 @@ use flockwork::disk::sim::run::{SimDisk, What};
 use flockwork::disk::sim::state::DiskState;
 use flockwork::disk::sim::turns::Turn;
 use flockwork::disk::sim::world::{Actor, Faults, World, actor};
-use flockwork::disk::{Disk, Lock};
+use flockwork::disk::{Disk, Lock, create};
 use flockwork::ids::{ClaimName, TaskFile, TaskId};
 use flockwork::job::claim::{Claimer, Commit, Manners, Tried};
 use flockwork::job::end::{self, Attempts, End, Outcome};
-use flockwork::job::outputs;
 use flockwork::job::snapshot::{Belief, Shape, Snapshot};
+use flockwork::job::{layout, outputs};
 use flockwork::worker::{Tasks, assign};
 
 use super::bench::{self, Boss, Size, Slot, root};
@@ -121,7 +121,7 @@ fn an_end(outcome: Outcome) -> End {
     End {
         outcome,
         at: "then".to_owned(),
-        by: "boss".to_owned(),
+        by: bench::name(&format!("{outcome:?}").to_lowercase(), 1).to_string(),
         error: None,
         blames: Vec::new(),
         outputs: Vec::new(),
@@ -136,15 +136,16 @@ fn an_end(outcome: Outcome) -> End {
 fn scenario_07_two_coordinators_that_disagree_never_write_both_finished_and_failed() {
     let honest = |outcome| {
         actor(move |client| {
-            let decided = end::decide(client, root(), &an_end(outcome)).expect("decide");
-            end::name(client, root(), &decided).expect("name");
+            let end = an_end(outcome);
+            end::decide(client, root(), &end, &[]).expect("decide");
+            end::name(client, root(), &end.by).expect("name");
             String::new()
         })
     };
     let headstrong = |outcome| {
         actor(move |client| {
-            let _ = end::decide(client, root(), &an_end(outcome)).expect("decide");
-            end::name(client, root(), &an_end(outcome)).expect("name");
+            end::decide(client, root(), &an_end(outcome), &[]).expect("decide");
+            let _ = create::link_once(client, layout::PHASE_END, end::verdict_path(outcome)).expect("link");
             String::new()
         })
     };

@@ -7,6 +7,7 @@
 //! | `backups` | every interleaving of two attempts of one task |
 //! | `die_at_k` | worker and coordinator killed at every single disk call |
 //! | `stop_at_k` | the coordinator stopped at every single disk call, and resumed when another has taken over |
+//! | `ends` | a job cancelled and retried while a coordinator that was to end it goes on late |
 //! | `schedules` | random schedules of large cases, by seed, everything that may go wrong going wrong |
 //! | `planted` | bugs planted in the protocol, which the schedules must find |
 //! | `bundles` | map tasks that share files: what counts where blocks lie within each other, poison, death, damage after the reduce plan |
@@ -26,6 +27,7 @@ mod bundles;
 mod cost;
 mod damage;
 mod die_at_k;
+mod ends;
 mod holes;
 mod interleavings;
 mod lens;

@@ -7,18 +7,24 @@ use super::{Inspection, Report};
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::error::{Error, Result};
-use crate::ids::{Block, ClaimName, TaskFile, TaskId, cover};
+use crate::ids::{Block, ClaimName, Phase, TaskFile, TaskId, cover};
 use crate::job::end::{self, END_BYTES_MAX, End};
 use crate::job::layout::{self, PHASE, PHASE_END, PHASE_FAILED, PHASE_FINISHED, PHASE_MAP, PHASE_REDUCE, State};
-use crate::job::plan::{Counted, Head, Plan};
+use crate::job::lost::{self, MapPlan};
+use crate::job::plan::{Counted, Head, MAPS_MAX, Plan};
+use crate::job::snapshot::Belief;
 use crate::job::spec::Spec;
 
 /// The number of map tasks; `None` if there is no plan yet, or none that can be understood.
 pub(super) fn map_plan(disk: &dyn Disk, root: &Path, spec: &Spec, report: &mut Report) -> Result<Option<u32>> {
-    let plan = match Plan::map(disk, root) {
-        Ok(Some(plan)) => plan,
-        Ok(None) => {
+    let plan = match lost::map_plan(disk, root, Belief::Glance) {
+        Ok(MapPlan::Here(plan)) => plan,
+        Ok(MapPlan::NotYet) => {
             report.note(PHASE_MAP, "is not written yet; there is nothing to check");
+            return Ok(None);
+        }
+        Ok(MapPlan::Lost(trace)) => {
+            report.fault(PHASE_MAP, format!("is missing, and the job was planned, as {trace} shows; restore it from a copy"));
             return Ok(None);
         }
         Err(error) => return damaged(error, PHASE_MAP, report).map(|()| None),
@@ -31,6 +37,21 @@ pub(super) fn map_plan(disk: &dyn Disk, root: &Path, spec: &Spec, report: &mut R
         Err(error) => damaged(error, PHASE_MAP, report)?,
     }
     Ok(Some(maps))
+}
+
+/// The number of map tasks of a job whose plan does not tell it: what the reduce plan says, or the files of tasks show.
+pub(super) fn maps_without_plan(disk: &dyn Disk, root: &Path) -> Result<u32> {
+    if let Ok(Some(plan)) = Plan::reduce(disk, root) {
+        return Ok(plan.head().maps);
+    }
+    let mut maps = 0;
+    for state in State::FORWARD {
+        let listed = disk.list(state.dir()).map_err(|error| Error::io("cannot list the job", root, error))?;
+        let blocks = listed.iter().filter_map(|entry| Some(entry.name.parse::<TaskFile>().ok()?.attempt().block()));
+        let ends = blocks.filter(|block| block.first().phase == Phase::Map).map(|block| block.tasks().end);
+        maps = ends.filter(|end| *end <= MAPS_MAX).max().unwrap_or(0).max(maps);
+    }
+    Ok(maps)
 }
 
 fn check_head(head: &Head, path: &str, spec: &Spec, report: &mut Report) {
@@ -99,6 +120,11 @@ impl Inspection<'_> {
     /// `phase/reduce`, and which map attempts count.
     pub(super) fn check_reduce_plan(&mut self) -> Result<()> {
         if !self.snapshot.phases.reduce {
+            let is_needed =
+                self.snapshot.reduces.iter().any(|view| view.highest > 0) || self.finished().is_some() && !self.spec.ask.is_map_only();
+            if is_needed && !self.is_there(PHASE_REDUCE).unwrap_or(true) {
+                self.report.fault(PHASE_REDUCE, "is missing, and there were reduce tasks; restore it from a copy");
+            }
             self.counting = self.good_within(0..self.snapshot.n_maps());
             return Ok(());
         }

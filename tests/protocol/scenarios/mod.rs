@@ -18,6 +18,6 @@ mod crew;
 mod crowds;
 mod refusals;
 mod restored;
-mod shim;
+pub mod shim;
 mod torn;
 mod workers;
