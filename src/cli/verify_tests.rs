@@ -234,6 +234,7 @@ fn a_job_that_is_not_planned_yet_or_was_cancelled_before_is_without_fault() {
     let bench = Bench::planned();
     std::fs::remove_file(bench.path("phase/map")).expect("removed");
     assert_eq!(report(&bench).faults, []);
+    std::fs::write(bench.path("cancel"), "").expect("asked for");
     let job = bench.job();
     let ended = crate::planner::after::end_unplanned(&*job.disk, &job.root, "c1", crate::job::end::Outcome::Cancelled, "cancelled");
     assert!(ended.is_ok(), "{ended:?}");
