@@ -44,7 +44,9 @@ fn neither_worker_nor_coordinator_leaves_on_one() {
 #[test]
 fn otherwise_it_is_an_order_to_leave() {
     let farm = Farm::new();
-    let program = farm.start(&["each", "--job", "job", "--slots", "1", "--", "sh", "-c", SCRIPT, ":::", "a"]);
+    // (These tests themselves may run under `nohup`.)
+    let each = ["--default-signal=HUP", FLOCKWORK, "each", "--job", "job", "--slots", "1", "--", "sh", "-c", SCRIPT, ":::", "a"];
+    let program = farm.start_as("env", &each);
     farm.wait_for("it runs", || farm.has("ran").then_some(()));
     program.signal(Signal::HUP);
     program.fails_saying(130, &["interrupted"]);
