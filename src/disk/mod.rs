@@ -140,7 +140,7 @@ pub trait Disk: Send + Sync {
     /// Sets the mtime of a file or directory to the *server's* now, by path (1 SETATTR).
     fn touch(&self, path: &str) -> io::Result<()>;
 
-    /// Said of a directory by whoever made its last change for some time: lets all other clients see it. See [`announce`].
+    /// Said of a directory by whoever made its last change for some time: lets all other clients see it. See `announce.rs`.
     fn announce(&self, dir: &str) -> io::Result<()> {
         self.touch(dir)
     }
