@@ -5,7 +5,6 @@
 //! says so. Whoever led before (it was stopped, or its lock keeps nobody out) finds a line behind its own: it is relieved. It lets its lock go and stands by,
 //! and from then on believes in silence only, for its lock has proved nothing: else two that cannot see each other's locks would relieve each other for ever.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
@@ -13,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use super::leases::{Leases, Watched};
 use super::probes::Probes;
+use super::sightings::Sightings;
 use super::trouble::Trouble;
-use super::{Coordinator, Tick, backup, window};
+use super::{Coordinator, backup, window};
 use crate::disk::rename::is_gone;
 use crate::disk::watch::{Waker, Watch};
 use crate::disk::{Created, Disk, Flush, Hold, Lock, create, fresh};
@@ -47,20 +47,6 @@ pub enum News<'a> {
     NoWorker,
     /// The disk refuses; the job waits and goes on by itself.
     Trouble(&'a Error),
-}
-
-/// What the sentry has found out, for the next tick.
-#[derive(Default)]
-struct Sightings {
-    claims: BTreeSet<ClaimName>,
-    workers: BTreeSet<WorkerName>,
-    silent: BTreeSet<ClaimName>,
-    running: BTreeMap<ClaimName, Duration>,
-    dead: BTreeSet<WorkerName>,
-    /// When the claims were last looked at.
-    looked: Duration,
-    /// They are to be looked at now: there are new ones, and how long they run will matter.
-    look_now: bool,
 }
 
 type Shared = Arc<Mutex<Sightings>>;
@@ -166,7 +152,8 @@ fn lead(
             return Ok(Led::Relieved);
         }
         office.lock();
-        let tick = match coordinator.tick(&watched(shared, begun, coordinator.spec.ask.lease())) {
+        let watched = lock(shared).watched(begun, coordinator.spec.ask.lease());
+        let tick = match coordinator.tick(&watched) {
             Ok(tick) => tick,
             Err(error) if error.may_pass() => {
                 trouble.is_met(coordinator, &error, tell);
@@ -182,7 +169,9 @@ fn lead(
         }
         bury(coordinator, shared);
         let is_tail = coordinator.spec.ask.backup && backup::may_be_wanted(&tick.snapshot);
-        sight(shared, &tick, is_tail, sentry);
+        if lock(shared).sight(&tick.snapshot, is_tail) {
+            sentry.unpark();
+        }
         let waiting = window::waiting(&tick.snapshot);
         if !tick.snapshot.workers.is_empty() || waiting == 0 {
             worker_seen = coordinator.disk.now();
@@ -227,30 +216,6 @@ fn rest(stop: &AtomicBool) {
     let begun = Instant::now();
     while begun.elapsed() < TROUBLE_PAUSE && !stop.load(Relaxed) {
         std::thread::sleep(STANDBY_PERIOD);
-    }
-}
-
-fn watched(shared: &Shared, now: Duration, lease: Duration) -> Watched {
-    let seen = lock(shared);
-    let of_dead = seen.claims.iter().filter(|claim| seen.dead.contains(&claim.worker));
-    // They have run on since they were looked at, unless the sentry is stalled.
-    let since = Some(now.saturating_sub(seen.looked)).filter(|since| *since <= lease / 5).unwrap_or_default();
-    let running = seen.running.iter().map(|(claim, run)| (claim.clone(), *run + since)).collect();
-    Watched { stale: of_dead.chain(&seen.silent).cloned().collect(), running }
-}
-
-/// Tells the sentry what there is. New workers are probed at once: only a lock that was found taken can be found free, however short its worker's life.
-/// New claims are looked at at once where it matters soon for how long they have run.
-fn sight(shared: &Shared, tick: &Tick, is_tail: bool, sentry: &Thread) {
-    let mut seen = lock(shared);
-    let claims: BTreeSet<ClaimName> = tick.snapshot.claims().cloned().collect();
-    seen.look_now |= is_tail && !claims.is_subset(&seen.claims);
-    seen.claims = claims;
-    let has_news = !tick.snapshot.workers.is_subset(&seen.workers) || seen.look_now;
-    seen.workers.clone_from(&tick.snapshot.workers);
-    drop(seen);
-    if has_news {
-        sentry.unpark();
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use flockwork::coordinator::leases::{Leases, Watched};
-use flockwork::coordinator::{Coordinator, Tick, backup};
+use flockwork::coordinator::sightings::Sightings;
+use flockwork::coordinator::{Coordinator, backup};
 use flockwork::disk::Disk;
 use flockwork::disk::watch::Backoff;
-use flockwork::ids::{ClaimName, WorkerName};
+use flockwork::ids::ClaimName;
 use flockwork::job::layout::{self, COORDINATOR_LOCK, State};
 use flockwork::job::log::Log;
 
@@ -19,16 +20,6 @@ use super::{BOSS, Play, SENTRY};
 const WAITS: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 const TAIL_WAIT_MAX: Duration = Duration::from_millis(500);
 const PROBE_PERIOD: Duration = Duration::from_millis(250);
-
-/// What the two tell each other.
-#[derive(Default)]
-pub struct Sightings {
-    watched: Watched,
-    looked: Duration,
-    claims: BTreeSet<ClaimName>,
-    workers: BTreeSet<WorkerName>,
-    look_now: bool,
-}
 
 impl Play {
     fn sightings(&self) -> MutexGuard<'_, Sightings> {
@@ -44,7 +35,8 @@ impl Play {
         let mut backoff = Backoff::new(WAITS[0], WAITS[1], 1);
         loop {
             disk.look(COORDINATOR_LOCK).expect("still its own"); // whether another leads
-            let tick = coordinator.tick(&self.watched()).expect("a healthy disk");
+            let watched = self.sightings().watched(self.disk.now(), self.spec.ask.lease());
+            let tick = coordinator.tick(&watched).expect("a healthy disk");
             if tick.ended {
                 self.seen.lock().expect("nobody panicked").whole = self.disk.now();
                 self.over.store(true, Relaxed);
@@ -52,7 +44,9 @@ impl Play {
                 return;
             }
             let is_tail = backup::may_be_wanted(&tick.snapshot);
-            self.sight(&tick, is_tail);
+            if self.sightings().sight(&tick.snapshot, is_tail) {
+                self.time.wake(SENTRY);
+            }
             let rest = coordinator.rest(&tick);
             let wait = match (tick.done > 0, is_tail) {
                 (true, _) => Duration::ZERO,
@@ -64,26 +58,6 @@ impl Play {
             }
             coordinator.keep(tick.snapshot);
             self.time.rest(BOSS, rest + wait);
-        }
-    }
-
-    fn watched(&self) -> Watched {
-        let (seen, lease) = (self.sightings(), self.spec.ask.lease());
-        let since = Some(self.disk.now().saturating_sub(seen.looked)).filter(|since| *since <= lease / 5).unwrap_or_default();
-        let running = seen.watched.running.iter().map(|(claim, run)| (claim.clone(), *run + since)).collect();
-        Watched { stale: seen.watched.stale.clone(), running }
-    }
-
-    fn sight(&self, tick: &Tick, is_tail: bool) {
-        let mut seen = self.sightings();
-        let claims: BTreeSet<ClaimName> = tick.snapshot.claims().cloned().collect();
-        seen.look_now |= is_tail && !claims.is_subset(&seen.claims);
-        seen.claims = claims;
-        let has_news = !tick.snapshot.workers.is_subset(&seen.workers) || seen.look_now;
-        seen.workers.clone_from(&tick.snapshot.workers);
-        drop(seen);
-        if has_news {
-            self.time.wake(SENTRY);
         }
     }
 
@@ -103,7 +77,8 @@ impl Play {
                 let claims: Vec<ClaimName> = listed.iter().filter_map(|entry| entry.name.parse().ok()).collect();
                 leases.look(&disk, &claims).expect("a healthy disk");
                 let mut seen = self.sightings();
-                (seen.watched, seen.looked) = (leases.watched(), self.disk.now());
+                let Watched { stale, running } = leases.watched();
+                (seen.silent, seen.running, seen.looked) = (stale, running, self.disk.now());
                 seen.claims.extend(claims);
             }
             let workers = self.sightings().workers.clone();

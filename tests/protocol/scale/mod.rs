@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flockwork::coordinator::sightings::Sightings;
 use flockwork::disk::sim::run::SimDisk;
 use flockwork::disk::together::AT_ONCE;
 use flockwork::ids::{ClaimName, Phase};
@@ -67,7 +68,7 @@ struct Play {
     /// How long a map task takes.
     task: Duration,
     seen: Mutex<Seen>,
-    sightings: Mutex<lead::Sightings>,
+    sightings: Mutex<Sightings>,
     over: AtomicBool,
 }
 
