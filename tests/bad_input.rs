@@ -54,7 +54,7 @@ pub(super) fn run_bound_by_permissions(farm: &Farm, args: &[&str], code: i32, pa
         return farm.run(args).fails_saying(code, parts);
     }
     // The program may lie where nobody else may look.
-    std::fs::copy(FLOCKWORK, farm.path("program")).expect("copied");
+    farm.copy_program(FLOCKWORK, "program");
     std::fs::set_permissions(farm.path("."), std::fs::Permissions::from_mode(0o777)).expect("opened to all");
     let program = farm.path("program").to_str().expect("UTF-8").to_owned();
     let who = ["--reuid=65534", "--regid=65534", "--clear-groups", "--", &program];

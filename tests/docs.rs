@@ -17,7 +17,6 @@
 //! `text` blocks without that are shown only, and so are other languages; `rust` blocks compile as doctests (see `src/lib.rs`).
 
 use std::collections::VecDeque;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -137,7 +136,7 @@ fn folder() -> Farm {
     let farm = Farm::with_books();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for name in ["wc_map.py", "wc_reduce.py"] {
-        std::fs::copy(root.join("tests/stream").join(name), farm.path(name)).expect("copied");
+        farm.copy_program(root.join("tests/stream").join(name), name);
     }
     // The guide's program is the example that Cargo has built beside these tests, if it is the same text.
     let own = own_program();
@@ -147,8 +146,7 @@ fn folder() -> Farm {
         own.display(),
         built.display()
     );
-    farm.write(".bin/cargo", cargo);
-    std::fs::set_permissions(farm.path(".bin/cargo"), std::fs::Permissions::from_mode(0o755)).expect("made executable");
+    farm.write_program(".bin/cargo", cargo);
     farm
 }
 

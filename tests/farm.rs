@@ -293,8 +293,7 @@ fn a_strangers_job_is_said_once_and_others_are_served() {
 #[test]
 fn a_hook_is_run_once_for_each_end_and_its_failure_changes_nothing() {
     let farm = with_jobs(2);
-    farm.write("tell.sh", "#!/bin/sh\necho \"$1 $FLOCKWORK_OUTCOME $FLOCKWORK_JOB\" >> ended\nexit 3\n");
-    farm.start_as("chmod", &["+x", "tell.sh"]).ends_with(0);
+    farm.write_program("tell.sh", "#!/bin/sh\necho \"$1 $FLOCKWORK_OUTCOME $FLOCKWORK_JOB\" >> ended\nexit 3\n");
     farm.ok(&["cancel", "farm/job-01"]);
     let hook = ["--drain", "--hook", "./tell.sh 'it is'"];
     let (leads, beside) = (coordinator(&farm, &hook), coordinator(&farm, &hook));

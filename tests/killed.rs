@@ -321,7 +321,7 @@ fn a_run_whose_slot_cannot_be_started_again_says_so_while_it_waits_for_others() 
     farm.write("in", "word\n");
     farm.shut();
     let own = farm.path("own");
-    std::fs::copy(dawdle(), &own).expect("a program that may change");
+    farm.copy_program(dawdle(), "own");
     let run = farm.start_as(&own, &["run", "dawdle", "in", "--job", "job", "-r", "1", "--slots", "1", "-o", "ms=0", "-o", "gate=gate"]);
     let claim = farm.wait_for_name("job/claimed", "map-00000.a1@");
     std::fs::set_permissions(&own, Permissions::from_mode(0o644)).expect("nobody can start it any more");

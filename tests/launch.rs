@@ -11,11 +11,10 @@ fn with_stand_ins() -> Farm {
     farm.write("in", "one two\nthree\n");
     farm.ok(&["submit", "wc", "in", "--split-lines", "1", "-r", "1", "--job", "farm/job"]);
     let note = |name: &str, then: &str| {
-        farm.write(
+        farm.write_program(
             &format!("bin/{name}"),
             format!("#!/bin/sh\nprintf '%s|' \"$@\" >> {}\necho >> {0}\n{then}\n", farm.path(&format!("{name}.told")).display()),
         );
-        farm.start_as("chmod", &["+x", &format!("bin/{name}")]).ends_with(0);
     };
     note("ssh", "for last; do :; done\ncase \"$*\" in *dead*) echo 'connection refused' >&2; exit 255;; esac\nexec sh -c \"$last\"");
     note(
@@ -76,8 +75,7 @@ fn a_worker_that_does_not_stay_is_told_with_its_words() {
     with(&farm, &[], &["launch", "other", "--hosts", "hosts"]).fails_saying(1, &["it holds other things (`file`)"]);
     assert!(!farm.has("other/.launch"), "nothing is made in it");
     // One that leaves at once.
-    farm.write("leaver", "#!/bin/sh\necho nothing to do here\n");
-    farm.start_as("chmod", &["+x", "leaver"]).ends_with(0);
+    farm.write_program("leaver", "#!/bin/sh\necho nothing to do here\n");
     let leaver = farm.path("leaver").display().to_string();
     with(&farm, &[], &["launch", "farm", "--hosts", "hosts", "--binary", &leaver])
         .fails_saying(1, &["node7: no worker was started: nothing to do here"]);

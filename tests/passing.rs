@@ -119,8 +119,7 @@ wait $worker
 fn two_slots(farm: &Farm, job: &str, serves: &str) -> (Rc<Program>, Vec<String>) {
     farm.write("in", "one\ntwo\n");
     farm.shut();
-    // By another process: a program that is just being written cannot be started.
-    farm.start_as("cp", &[dawdle().to_str().expect("UTF-8"), "own"]).ends_with(0);
+    farm.copy_program(dawdle(), "own");
     let submit = ["submit", "dawdle", "in", "--job", job, "--split-lines", "1", "--no-backup", "-r", "1", "-o", "ms=0", "-o", "gate=gate"];
     farm.start_as(dawdle(), &submit).ends_with(0);
     let worker = farm.start_as(farm.path("own"), &["worker", serves, "--slots", "2"]);

@@ -1,6 +1,5 @@
 //! `flockwork stream`: mappers and reducers as people have them, unchanged, against the plain pipe; and commands that behave badly, each in its own way.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::rc::Rc;
 
@@ -23,15 +22,10 @@ const SCRIPTS: [(&str, &str); 6] = [
     ("lengths_reduce.sh", include_str!("stream/lengths_reduce.sh")),
 ];
 
-fn script(farm: &Farm, name: &str, text: &str) {
-    farm.write(name, text);
-    std::fs::set_permissions(farm.path(name), std::fs::Permissions::from_mode(0o755)).expect("made executable");
-}
-
 /// A farm with the books and the scripts.
 fn farm() -> Farm {
     let farm = Farm::with_books();
-    SCRIPTS.iter().for_each(|(name, text)| script(&farm, name, text));
+    SCRIPTS.iter().for_each(|(name, text)| farm.write_program(name, text));
     farm
 }
 
@@ -102,9 +96,7 @@ fn a_shell_pair_runs_unchanged() {
 fn a_combiner_sees_sorted_lines_and_makes_the_shuffle_small() {
     let farm = farm();
     // It fails where a key comes back, or lines are not sorted.
-    script(
-        &farm,
-        "combine.py",
+    farm.write_program("combine.py",
         "import sys\nlast, n = None, 0\nfor line in sys.stdin.buffer:\n    key, value = line.rstrip(b'\\n').split(b'\\t')\n    if key != last:\n        \
          assert last is None or key > last, (last, key)\n        if last is not None:\n            sys.stdout.buffer.write(b'%s\\t%d\\n' % (last, n))\n        \
          last, n = key, 0\n    n += int(value)\nif last is not None:\n    sys.stdout.buffer.write(b'%s\\t%d\\n' % (last, n))\n\
@@ -283,11 +275,11 @@ fn scenario_26_what_a_mapper_left_running_writes_later_changes_no_result() {
     farm.write("in", "a line\nhold\n");
     let daemon =
         "trap '' PIPE\necho $$ > pid\nuntil test -e go; do sleep 0.05; done\nwhile :; do echo late; echo x >> written; sleep 0.02; done\n";
-    script(&farm, "daemon.sh", &format!("#!/bin/sh\n{daemon}"));
+    farm.write_program("daemon.sh", format!("#!/bin/sh\n{daemon}"));
     // The second mapper ends when it is told to: until then the workers live, and so does the first one's daemon.
     let mapper = "read -r line\nif test \"$line\" = hold; then until test -e end; do sleep 0.05; done\n\
                   else setsid ./daemon.sh & until test -s pid; do sleep 0.02; done; fi\necho \"$line\"\n";
-    script(&farm, "map.sh", &format!("#!/bin/sh\n{mapper}"));
+    farm.write_program("map.sh", format!("#!/bin/sh\n{mapper}"));
     farm.ok(&["stream", "--submit", "--job", "job", "--split-lines", "1", "-r", "1", "--mapper", "map.sh", "--reducer", "cat", "in"]);
     let programs = [farm.start(&["coordinator", "job"]), farm.start(&["worker", "job", "--slots", "2"])];
     farm.wait_for_name("job/done", "map-00000");
@@ -314,7 +306,7 @@ fn is_gone(farm: &Farm, pid: &str) {
 /// A job whose first mapper hangs with a child, and a worker that is at it.
 fn hanging(farm: &Farm) -> (Rc<Program>, String) {
     farm.write("in", "a line\n");
-    script(farm, "map.sh", "#!/bin/sh\nif mkdir once 2> /dev/null; then\n  sleep 600 &\n  echo $! > pid\n  wait\nfi\ncat\n");
+    farm.write_program("map.sh", "#!/bin/sh\nif mkdir once 2> /dev/null; then\n  sleep 600 &\n  echo $! > pid\n  wait\nfi\ncat\n");
     farm.ok(&["stream", "--submit", "--job", "job", "-r", "1", "--mapper", "map.sh", "--reducer", "cat", "in"]);
     farm.start(&["coordinator", "job"]);
     let worker = farm.start(&["worker", "job", "--slots", "1"]);
@@ -358,7 +350,7 @@ fn a_worker_that_is_told_to_go_ends_its_command_and_gives_the_task_back() {
 fn commands_run_where_the_job_was_submitted_wherever_the_worker_stands() {
     let farm = Farm::new();
     farm.write("here/in", "a line\n");
-    script(&farm, "here/map.sh", "#!/bin/sh\ncat words\n");
+    farm.write_program("here/map.sh", "#!/bin/sh\ncat words\n");
     farm.write("here/words", "found\n");
     let submit = "cd here && exec \"$0\" stream --submit --job ../job -r 1 --mapper map.sh --reducer cat in";
     farm.start_as("sh", &["-c", submit, super::common::FLOCKWORK]).ends_with(0);

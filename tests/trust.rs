@@ -148,7 +148,7 @@ fn a_job_of_roots_is_a_strangers_to_everybody_else() {
     }
     let farm = planned();
     // The program may lie where nobody else may look.
-    std::fs::copy(FLOCKWORK, farm.path("program")).expect("copied");
+    farm.copy_program(FLOCKWORK, "program");
     set_mode(&farm.path("."), 0o755);
     let program = farm.path("program").to_str().expect("UTF-8").to_owned();
     for act in ACTS {

@@ -73,6 +73,20 @@ impl Farm {
         std::fs::write(&path, bytes).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
     }
 
+    /// Writes a program: a script, or what it is given.
+    pub fn write_program(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        self.write(".program", bytes);
+        self.copy_program(self.path(".program"), name);
+    }
+
+    /// Copies a program, by another process: what this one has open for writing is open, too, in whatever another test has just forked,
+    /// and what is open for writing cannot be started (ETXTBSY).
+    pub fn copy_program(&self, from: impl AsRef<OsStr>, name: &str) {
+        let mut install = Command::new("install");
+        install.args(["-D", "-m", "755", "--"]).arg(from).arg(self.path(name));
+        assert!(install.status().expect("install(1) is there").success(), "cannot copy a program to {name}");
+    }
+
     /// Reads a file.
     pub fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("cannot read {name}: {error}"))

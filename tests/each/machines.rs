@@ -7,11 +7,6 @@ use rustix::process::Signal;
 use super::{cat, shell, text};
 use crate::common::{FLOCKWORK, Farm};
 
-fn program(farm: &Farm, name: &str, bytes: &[u8]) {
-    farm.write(name, bytes);
-    std::fs::set_permissions(farm.path(name), std::fs::Permissions::from_mode(0o755)).expect("made executable");
-}
-
 #[test]
 fn a_command_runs_in_its_folder_or_not_at_all() {
     let farm = Farm::new();
@@ -59,7 +54,7 @@ fn a_folder_that_may_not_be_entered_refuses_the_worker_and_fails_no_item() {
     let program = if rustix::process::geteuid().is_root() {
         // Permissions do not bind root, and others may not look where its programs lie.
         std::fs::set_permissions(farm.path("."), std::fs::Permissions::from_mode(0o777)).expect("opened to all");
-        farm.start_as("cp", &[FLOCKWORK, ".flockwork"]).ends_with(0);
+        farm.copy_program(FLOCKWORK, ".flockwork");
         farm.start_as("setpriv", &[&["--reuid=65534", "--regid=65534", "--clear-groups", "--"], &args[..], &["./.flockwork"]].concat())
     } else {
         farm.start_as("env", &[&args[..], &[FLOCKWORK]].concat())
@@ -71,21 +66,21 @@ fn a_folder_that_may_not_be_entered_refuses_the_worker_and_fails_no_item() {
 #[test]
 fn a_script_that_names_no_program_is_the_shells() {
     let farm = Farm::new();
-    program(&farm, "bin/tool", b"echo \"$0: $*\"; exit 3\n");
+    farm.write_program("bin/tool", b"echo \"$0: $*\"; exit 3\n");
     farm.run(&["each", "--job", "job", "--joblog", "log", "--", "bin/tool", "x", "{}", ":::", "a b"])
         .fails_saying(1, &["ended with status 3"]);
     assert_eq!(cat(&farm, &[]), "bin/tool: x a b\n");
     shell(&farm, "PATH=$PWD/bin:$PATH $F each --job found -- tool ::: c").fails_saying(1, &["`tool` for `c` ended with status 3"]);
     let here = farm.path("bin/tool").canonicalize().expect("there").display().to_string();
     assert_eq!(text(&farm.ok(&["cat", "found"])), format!("{here}: c\n"));
-    program(&farm, "empty", b"");
+    farm.write_program("empty", b"");
     farm.ok(&["each", "--job", "nothing", "--", "./empty", ":::", "a"]);
 }
 
 #[test]
 fn a_program_that_is_none_and_an_argument_that_is_too_long_are_told_apart() {
     let farm = Farm::new();
-    program(&farm, "alien", b"\x7fELF\x02\x01\x01\0of another machine's\n");
+    farm.write_program("alien", b"\x7fELF\x02\x01\x01\0of another machine's\n");
     let run = |job: &str, words: &[&str]| farm.run(&[&["each", "--job", job, "--joblog", "log"], words].concat());
     run("one", &["--", "./alien", ":::", "a"]).fails_saying(1, &["cannot start `./alien`", "this kind of machine"]);
     assert!(String::from_utf8_lossy(&farm.read("log")).contains("\t126\t0\t./alien a"), "as a shell says of what it cannot run");

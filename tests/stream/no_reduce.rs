@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{script, stream};
+use super::stream;
 use crate::common::Farm;
 
 fn job_of(end: &serde_json::Value) -> &str {
@@ -76,7 +76,7 @@ fn an_output_that_was_damaged_before_the_end_is_made_again_and_after_it_is_told(
     let farm = Farm::new();
     farm.write("in", "1\n2\n");
     // The second map waits until somebody has cut the first one's output.
-    script(&farm, "map.sh", "#!/bin/sh\nread n\necho $n\nif [ $n = 2 ]; then while [ ! -e cut ]; do sleep 0.05; done; fi\n");
+    farm.write_program("map.sh", "#!/bin/sh\nread n\necho $n\nif [ $n = 2 ]; then while [ ! -e cut ]; do sleep 0.05; done; fi\n");
     farm.ok(&["stream", "--submit", "--job", "job", "--no-reduce", "--split-lines", "1", "--mapper", "map.sh", "in"]);
     let leader = farm.start(&["coordinator", "job"]);
     let worker = farm.start(&["worker", "job", "--slots", "2"]);
@@ -99,7 +99,10 @@ fn an_output_that_was_damaged_before_the_end_is_made_again_and_after_it_is_told(
 fn a_worker_killed_in_mid_write_leaves_nothing_of_its_lines() {
     let farm = Farm::new();
     farm.write("in", "1\n");
-    script(&farm, "map.sh", "#!/bin/sh\nif mkdir once 2> /dev/null; then\n  yes | head -n 100000\n  touch half\n  sleep 600\nfi\ncat\n");
+    farm.write_program(
+        "map.sh",
+        "#!/bin/sh\nif mkdir once 2> /dev/null; then\n  yes | head -n 100000\n  touch half\n  sleep 600\nfi\ncat\n",
+    );
     farm.ok(&["stream", "--submit", "--job", "job", "--no-reduce", "--mapper", "map.sh", "in"]);
     farm.start(&["coordinator", "job"]);
     let worker = farm.start(&["worker", "job", "--slots", "1"]);

@@ -1,19 +1,19 @@
 //! How commands are started: scripts without a first line of their own, and where they are told that their job lies.
 
-use super::{script, stream};
+use super::stream;
 use crate::common::{FLOCKWORK, Farm};
 
 #[test]
 fn a_script_that_names_no_program_is_the_shells() {
     let farm = Farm::new();
     farm.write("in", "a\nb\n");
-    script(&farm, "map", "sed s/^/x/\n");
-    script(&farm, "reduce", "exec cat \"$@\"\n");
+    farm.write_program("map", "sed s/^/x/\n");
+    farm.write_program("reduce", "exec cat \"$@\"\n");
     for mapper in ["./map", "map"] {
         let end = stream(&farm, &["--mapper", mapper, "--reducer", "reduce -"], &["-r", "1", "in"]);
         assert_eq!(farm.outputs(end["job"].as_str().expect("its job")), b"xa\t\nxb\t\n", "{mapper}");
     }
-    script(&farm, "alien", "\x7fELF\x02\x01\x01\0of another machine's\n");
+    farm.write_program("alien", "\x7fELF\x02\x01\x01\0of another machine's\n");
     farm.run(&["stream", "--job", "job", "--max-errors", "1", "--mapper", "./alien", "--reducer", "cat", "in"])
         .fails_saying(1, &["the mapper `./alien`: cannot start", "this kind of machine"]);
 }
