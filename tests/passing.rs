@@ -115,6 +115,24 @@ wait $worker
 "#);
 }
 
+#[test]
+fn scenario_10_what_the_disk_refuses_a_coordinator_stands_in_its_page() {
+    run(r#"
+"$f" submit grep -o pattern=e --job mnt/job --lease 1s -r 3 text
+"$f" coordinator mnt/job --quiet & coordinator=$!
+until_it test -e mnt/job/status.html
+! grep -q 'in trouble' mnt/job/status.html
+shut mnt/job/pending
+until_it grep -q '"trouble":"cannot touch the folder .*/pending: ' mnt/job/status.json
+until_it grep -q 'the coordinator is in trouble: cannot touch the folder .*/pending: ' mnt/job/status.html
+reopen mnt/job/pending
+"$f" worker mnt/job --slots 1 --quiet & worker=$!
+ends_well $coordinator
+wait $worker
+! grep -q 'in trouble' mnt/job/status.html
+"#);
+}
+
 /// A job of two tasks that stay behind a shut gate, and a worker of the job or its farm that has claimed both, whose program is `own`.
 fn two_slots(farm: &Farm, job: &str, serves: &str) -> (Rc<Program>, Vec<String>) {
     farm.write("in", "one\ntwo\n");

@@ -3,8 +3,9 @@
 //! The coordinator hands over what it has seen anyway; a thread of its own writes. While it still writes, or its disk hangs, what comes meanwhile is forgotten but for the
 //! newest. Nothing that goes wrong here is an error of the job: a page that cannot be written is a page less.
 //!
-//! Cost: two whole files each time (about ten calls), and at most five small reads where there are new errors; at most every [`PERIOD`], every [`IDLE_PERIOD`] where nothing has
-//! changed, once at the end, and for a job that ends within [`FIRST_AFTER`] only then. Each write changes the job's folder, which its workers then list once more.
+//! Cost: two whole files and two small reads each time (less than twenty calls), and at most five small reads where there are new errors; at most every [`PERIOD`], every
+//! [`IDLE_PERIOD`] where nothing has changed, once at the end, and for a job that ends within [`FIRST_AFTER`] only then. Each write changes the job's folder, which its workers then
+//! list once more.
 //!
 //! Both files are written under a temporary name and renamed, so a link that somebody has laid under their names leads nowhere.
 
@@ -37,6 +38,8 @@ pub(super) struct Notice {
     root: PathBuf,
     spec: Spec,
     pacer: Pacer,
+    /// What was seen last.
+    last: Option<Board>,
     next: Instant,
     desk: Arc<Desk>,
 }
@@ -71,19 +74,25 @@ impl Notice {
         // Without the thread there is no page, and the job goes on.
         let started = std::thread::Builder::new().name("status page".to_owned()).spawn(move || write_all(&theirs, &place));
         desk.papers().is_left = started.is_err();
-        Notice { root: full, spec: spec.clone(), pacer: Pacer::default(), next: Instant::now() + FIRST_AFTER, desk }
+        Notice { root: full, spec: spec.clone(), pacer: Pacer::default(), last: None, next: Instant::now() + FIRST_AFTER, desk }
     }
 
     /// What the coordinator tells.
     pub(super) fn tell(&mut self, news: &News<'_>) {
-        let News::Seen(snapshot) = news else { return };
-        let is_end = snapshot.phases.end;
+        let is_end = matches!(news, News::Seen(snapshot) if snapshot.phases.end);
         if !is_end && Instant::now() < self.next {
             return;
         }
         let begun = Instant::now();
-        let board = Board::of(&self.root, &self.spec, snapshot, &mut self.pacer);
+        let board = match news {
+            News::Seen(snapshot) => Some(Board::of(&self.root, &self.spec, snapshot, &mut self.pacer)),
+            // It may see nothing at all now, but it is there, and the page says what holds it up.
+            News::Trouble(_) => self.last.as_ref().map(Board::anew),
+            _ => None,
+        };
+        let Some(board) = board else { return };
         self.next = Instant::now() + PERIOD.max(begun.elapsed() * PERIOD_PER_LOOK);
+        self.last = Some(board.clone());
         self.desk.papers().newest = Some((board, is_end));
         self.desk.changed.notify_all();
     }
@@ -117,8 +126,9 @@ fn write_all(desk: &Desk, root: &Path) {
         let Some((mut board, is_end)) = papers.newest.take() else { break };
         drop(papers);
         board.read_errors(&disk, &mut errors);
-        if is_end && let Ok(Some(end)) = end::load(&disk, root) {
-            board.ended(end);
+        match is_end.then(|| end::load(&disk, root)) {
+            Some(Ok(Some(end))) => board.ended(end),
+            _ => board.read_trouble(&disk),
         }
         let is_news = last.as_ref().is_none_or(|(before, at)| at.elapsed() >= IDLE_PERIOD || !board.says_what(before));
         if is_news && write(&disk, &board) {

@@ -368,7 +368,7 @@ impl Coordinator {
     fn touch_when_due(&mut self) -> Result<()> {
         if self.phase_changed.is_some_and(|at| self.disk.now().saturating_sub(at) >= TOUCH_PHASE) {
             self.phase_changed = None;
-            self.disk.touch(PHASE).map_err(|error| self.unreadable(error))?;
+            self.touch(PHASE)?;
         }
         Ok(())
     }
@@ -377,8 +377,12 @@ impl Coordinator {
         let unclaimed = snapshot.blocks().any(|(_, view)| !view.pending.is_empty());
         if unclaimed && self.disk.now().saturating_sub(self.pending_touched) >= TOUCH_PENDING {
             self.pending_touched = self.disk.now();
-            self.disk.touch(layout::State::Pending.dir()).map_err(|error| self.unreadable(error))?;
+            self.touch(layout::State::Pending.dir())?;
         }
         Ok(())
+    }
+
+    fn touch(&self, folder: &str) -> Result<()> {
+        self.disk.touch(folder).map_err(|error| Error::io("cannot touch the folder", self.root.join(folder), error))
     }
 }

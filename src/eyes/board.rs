@@ -1,4 +1,4 @@
-//! What the leading coordinator sees, for whoever opens the job's folder: `status.json` and `status.html`. Pure but for the few errors that are read.
+//! What the leading coordinator sees, for whoever opens the job's folder: `status.json` and `status.html`. Pure but for the few errors, and the trouble, that are read.
 //!
 //! Made of the coordinator's own snapshot, so it costs no look at the directory. `status.json` is the object of `status --json`, with `written` (when, by the coordinator's clock)
 //! beside its fields. What only a look of one's own tells is null or empty in it: heartbeats (`quiet_ms` and all that rests on it), `storage`, `data`, `ages`, `slowest`, `claims`,
@@ -13,19 +13,18 @@ use serde::Serialize;
 
 use super::ages::{Ages, UPTO_S};
 use super::report::markup::{grouped, text};
-use super::status::{self, EndSeen, ErrorSeen, Lead, Pace, Status, Tasks, WorkerSeen};
-use super::{errors, tally};
+use super::status::{ErrorSeen, Lead, Pace, Status, Tasks, WorkerSeen};
+use super::{errors, lead, tally};
 use crate::disk::Disk;
-use crate::ids::{ClaimName, Phase};
+use crate::ids::ClaimName;
 use crate::job::end::End;
-use crate::job::layout;
 use crate::job::snapshot::{Shape, Snapshot};
 use crate::job::spec::Spec;
 use crate::units::{show_size, show_time};
 
 /// Most workers told one by one.
 const WORKERS_MAX: usize = 200;
-/// Most errors and foreign paths told.
+/// Most errors told.
 const TOLD_MAX: usize = 5;
 /// The pace is that of the last so long.
 const PACE_WINDOW: Duration = Duration::from_secs(60);
@@ -94,37 +93,26 @@ impl Board {
     /// What `snapshot` shows of the job `spec` at `root`. Costs one pass over its tasks, and no call.
     pub fn of(root: &Path, spec: &Spec, snapshot: &Snapshot, pacer: &mut Pacer) -> Board {
         let shape = Shape { maps: snapshot.maps.len() as u32, reduces: snapshot.reduces.len() as u32 };
-        let (map, reduce) = (tally::tasks(snapshot, Phase::Map), tally::tasks(snapshot, Phase::Reduce));
-        let phase = status::phase(Some(shape), snapshot, None);
-        let n_claims = snapshot.blocks().map(|(_, view)| view.claimed.len()).sum();
+        let seen = Status::seen(root, spec, Some(shape), snapshot, None);
         let workers = workers(snapshot);
-        let controls = [(snapshot.pause, layout::PAUSE), (snapshot.cancel, layout::CANCEL)];
+        let tasks = if snapshot.phases.reduce { &seen.reduce } else { &seen.map };
         let status = Status {
-            version: 1,
-            job: root.display().to_string(),
-            id: spec.id.clone(),
-            app: spec.ask.app.clone(),
-            submitted: spec.submitted.clone(),
-            phase,
-            paused: snapshot.pause && !snapshot.phases.end,
-            controls: controls.iter().filter(|control| control.0).map(|control| control.1).collect(),
-            percent: status::percent(phase, &map, &reduce),
-            pace: pacer.pace(snapshot.taken, phase, if snapshot.phases.reduce { &reduce } else { &map }, n_claims),
-            map,
-            reduce,
-            attempts: tally::attempts(snapshot),
+            pace: pacer.pace(snapshot.taken, seen.phase, tasks, snapshot.claims().count()),
             coordinator: Some(Lead::default()),
             hosts: tally::hosts(&workers),
             workers,
-            foreign: snapshot.foreign.iter().take(TOLD_MAX).cloned().collect(),
-            foreign_count: snapshot.foreign.len(),
             ages: Ages { upto_s: UPTO_S, ..Ages::default() },
-            ..Status::default()
+            ..seen
         };
         let mut failed: Vec<ClaimName> = snapshot.blocks().flat_map(|(_, view)| view.failed.iter().rev().take(1)).cloned().collect();
         failed.sort_by_key(|claim| std::cmp::Reverse(claim.attempt.number));
         failed.truncate(TOLD_MAX);
         Board { written: crate::units::stamp_utc(), status, failed }
+    }
+
+    /// The same once more, now.
+    pub fn anew(&self) -> Board {
+        Board { written: crate::units::stamp_utc(), ..self.clone() }
     }
 
     /// Reads the errors that were not read before, which is at most five small files.
@@ -140,16 +128,14 @@ impl Board {
         self.status.errors = self.failed.iter().filter_map(|claim| known.get(claim).cloned()).collect();
     }
 
+    /// Looks whether the disk refuses its coordinator something, which is two small reads.
+    pub fn read_trouble(&mut self, disk: &dyn Disk) {
+        self.status.coordinator = Some(Lead { trouble: lead::trouble(disk), ..Lead::default() });
+    }
+
     /// The job has ended so.
     pub fn ended(&mut self, end: End) {
-        self.status.phase = match end.outcome {
-            crate::job::end::Outcome::Finished => "finished",
-            crate::job::end::Outcome::Failed => "failed",
-            crate::job::end::Outcome::Cancelled => "cancelled",
-        };
-        self.status.percent = status::percent(self.status.phase, &self.status.map, &self.status.reduce);
-        (self.status.pace, self.status.paused) = (None, false);
-        self.status.end = Some(EndSeen::of(end));
+        self.status.ended(end);
     }
 
     /// `status.json`.
@@ -191,8 +177,10 @@ impl Board {
             bar(&mut out, "reduce", &status.reduce);
         }
         self.figures(&mut out);
-        if let Some(error) = status.end.as_ref().and_then(|end| end.error.as_ref()) {
-            let _ = writeln!(out, "<pre class=\"why\">{}</pre>", text(error));
+        let why = status.end.as_ref().and_then(|end| end.error.clone());
+        let trouble = status.coordinator.as_ref().and_then(|lead| lead.trouble.as_ref());
+        for told in why.into_iter().chain(trouble.map(|trouble| format!("the coordinator is in trouble: {trouble}"))) {
+            let _ = writeln!(out, "<pre class=\"why\">{}</pre>", text(&told));
         }
         self.errors(&mut out);
         let stale =

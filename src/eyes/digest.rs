@@ -28,7 +28,6 @@ use serde::Serialize;
 use super::history::{Attempt, Fate, History};
 use crate::data::Counters;
 use crate::ids::{Phase, WorkerName};
-use crate::job::end::Outcome;
 use crate::job::record::Ended;
 use crate::job::spec::Spec;
 
@@ -248,10 +247,8 @@ impl Digest {
 }
 
 fn verdict(history: &History) -> &'static str {
-    match history.end.as_ref().map(|end| end.outcome) {
-        Some(Outcome::Finished) => "finished",
-        Some(Outcome::Failed) => "failed",
-        Some(Outcome::Cancelled) => "cancelled",
+    match &history.end {
+        Some(end) => end.outcome.word(),
         None if history.paused => "paused",
         None if history.marks.map.is_none() && history.shape.maps == 0 => "planning",
         None => "running",

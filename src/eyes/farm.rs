@@ -109,7 +109,7 @@ fn row(disk: &RealDisk, root: &Path) -> Result<Row> {
             return Ok(row);
         }
         Some(end) => {
-            row.phase = if end.outcome == Outcome::Failed { "failed" } else { "cancelled" };
+            row.phase = end.outcome.word();
             row.note = end.error.filter(|_| end.outcome == Outcome::Failed);
         }
         None if shape.is_none() => (row.phase, row.note) = unplanned(root, &spec)?,

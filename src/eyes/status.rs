@@ -215,25 +215,12 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
     let end = if snapshot.phases.end { end::load(disk, root)? } else { None };
     let beats = Beats::look(disk, snapshot);
     let runs = Runs::look(disk, snapshot, &beats);
-    let (map, reduce) = (tally::tasks(snapshot, Phase::Map), tally::tasks(snapshot, Phase::Reduce));
-    let phase = phase(shape, snapshot, end.as_ref());
+    let seen = Status::seen(root, spec, shape, snapshot, end.as_ref().map(|end| end.outcome));
     let samples = (Sample::read(disk, snapshot, Phase::Map), Sample::read(disk, snapshot, Phase::Reduce));
     let workers = tally::workers(disk, snapshot, &beats, &runs);
     let mut status = Status {
-        version: 1,
-        job: root.display().to_string(),
-        id: spec.id.clone(),
-        app: spec.ask.app.clone(),
-        submitted: spec.submitted.clone(),
-        phase,
-        paused: snapshot.pause && end.is_none(),
-        controls: [(snapshot.pause, layout::PAUSE), (snapshot.cancel, layout::CANCEL)].iter().filter(|c| c.0).map(|c| c.1).collect(),
-        percent: percent(phase, &map, &reduce),
-        map,
-        reduce,
-        attempts: tally::attempts(snapshot),
         taken_back: errors::taken_back(disk, snapshot),
-        pace: pace_now(phase, (&map, &reduce), (&samples.0, &samples.1), &runs),
+        pace: pace_now(&seen, (&samples.0, &samples.1), &runs),
         data: sample::data(&samples.0, &samples.1),
         newest_sign_of_life: beats.newest.map(show_stamp),
         newest_ago_ms: beats.newest.and_then(ago_ms),
@@ -248,20 +235,51 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
         slowest: tally::slowest(&runs, &beats),
         ages: tally::ages(disk, snapshot, &beats, &runs),
         errors: errors::last(disk, snapshot, beats.newest),
-        foreign: snapshot.foreign.iter().take(TOLD_MAX).cloned().collect(),
-        foreign_count: snapshot.foreign.len(),
         end: end.map(EndSeen::of),
-        hints: Vec::new(),
+        ..seen
     };
     status.hints = show::hints(&status, spec.ask.lease());
     Ok(status)
 }
 
+impl Status {
+    /// What a snapshot alone tells, without a call.
+    pub(super) fn seen(root: &Path, spec: &Spec, shape: Option<Shape>, snapshot: &Snapshot, outcome: Option<Outcome>) -> Status {
+        let (map, reduce) = (tally::tasks(snapshot, Phase::Map), tally::tasks(snapshot, Phase::Reduce));
+        let phase = phase(shape, snapshot, outcome);
+        Status {
+            version: 1,
+            job: root.display().to_string(),
+            id: spec.id.clone(),
+            app: spec.ask.app.clone(),
+            submitted: spec.submitted.clone(),
+            phase,
+            paused: snapshot.pause && outcome.is_none(),
+            controls: [(snapshot.pause, layout::PAUSE), (snapshot.cancel, layout::CANCEL)].iter().filter(|c| c.0).map(|c| c.1).collect(),
+            percent: percent(phase, &map, &reduce),
+            map,
+            reduce,
+            attempts: tally::attempts(snapshot),
+            foreign: snapshot.foreign.iter().take(TOLD_MAX).cloned().collect(),
+            foreign_count: snapshot.foreign.len(),
+            ..Status::default()
+        }
+    }
+
+    /// It has ended so.
+    pub(super) fn ended(&mut self, end: End) {
+        self.phase = end.outcome.word();
+        self.percent = percent(self.phase, &self.map, &self.reduce);
+        (self.pace, self.paused) = (None, false);
+        self.end = Some(EndSeen::of(end));
+    }
+}
+
 /// That of the phase that runs.
-fn pace_now(phase: &str, tasks: (&Tasks, &Tasks), samples: (&Sample, &Sample), runs: &Runs<'_>) -> Option<Pace> {
-    match phase {
-        "map" => pace::pace_of(samples.0, tasks.0, runs.total, &runs.ms()),
-        "reduce" => pace::pace_of(samples.1, tasks.1, runs.total, &runs.ms()),
+fn pace_now(seen: &Status, samples: (&Sample, &Sample), runs: &Runs<'_>) -> Option<Pace> {
+    match seen.phase {
+        "map" => pace::pace_of(samples.0, &seen.map, runs.total, &runs.ms()),
+        "reduce" => pace::pace_of(samples.1, &seen.reduce, runs.total, &runs.ms()),
         _ => None,
     }
 }
@@ -288,18 +306,16 @@ impl EndSeen {
     }
 }
 
-pub(super) fn phase(shape: Option<Shape>, snapshot: &Snapshot, end: Option<&End>) -> &'static str {
-    match end.map(|end| end.outcome) {
-        Some(Outcome::Finished) => "finished",
-        Some(Outcome::Failed) => "failed",
-        Some(Outcome::Cancelled) => "cancelled",
+fn phase(shape: Option<Shape>, snapshot: &Snapshot, outcome: Option<Outcome>) -> &'static str {
+    match outcome {
+        Some(outcome) => outcome.word(),
         None if shape.is_none() => "planning",
         None if snapshot.phases.reduce => "reduce",
         None => "map",
     }
 }
 
-pub(super) fn percent(phase: &str, map: &Tasks, reduce: &Tasks) -> f64 {
+fn percent(phase: &str, map: &Tasks, reduce: &Tasks) -> f64 {
     if phase == "finished" {
         return 100.0;
     }

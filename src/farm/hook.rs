@@ -44,14 +44,9 @@ impl Hook {
     }
 
     fn run(&self, root: &Path, outcome: Outcome) -> Result<(), String> {
-        let outcome = match outcome {
-            Outcome::Finished => "finished",
-            Outcome::Failed => "failed",
-            Outcome::Cancelled => "cancelled",
-        };
         let job = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let mut command = Command::new(&self.0[0]);
-        command.args(&self.0[1..]).env("FLOCKWORK_JOB", job).env("FLOCKWORK_OUTCOME", outcome).stdin(Stdio::null());
+        command.args(&self.0[1..]).env("FLOCKWORK_JOB", job).env("FLOCKWORK_OUTCOME", outcome.word()).stdin(Stdio::null());
         match command.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!("the hook of {} failed ({status}); nothing else changes", root.display())),

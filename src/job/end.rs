@@ -33,6 +33,17 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// The word that users read.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Finished => "finished",
+            Outcome::Failed => "failed",
+            Outcome::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// The end as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
