@@ -129,9 +129,11 @@ impl Error {
         self.io_error().is_some_and(is_no_room)
     }
 
-    /// True where the operating system refused, which may pass by itself: whoever is at work waits, and tries again. A job that is gone stays gone.
+    /// True where the operating system refused, which may pass by itself: whoever is at work waits, and tries again. A job that is gone stays gone, what cannot be worked on
+    /// here is left to others, and what is another thing than it should be stays that.
     pub fn may_pass(&self) -> bool {
-        self.io_error().is_some() && self.kind != ErrorKind::Vanished
+        let is_what_it_is = |kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput);
+        !matches!(self.kind, ErrorKind::Vanished | ErrorKind::Unfit) && self.io_kind().is_some_and(|kind| !is_what_it_is(kind))
     }
 
     /// True where the file or folder was not there.

@@ -21,11 +21,12 @@ use crate::engine::{self, AppEntry};
 use crate::error::said::{self, gist};
 use crate::error::{Error, ErrorKind, Result};
 use crate::here;
+use crate::ids::WorkerName;
 use crate::job::layout::{PHASE, State};
 use crate::job::log::Log;
 use crate::job::plan::Plan;
 use crate::job::register::Presence;
-use crate::job::spec;
+use crate::job::spec::{self, Spec};
 use crate::job::trust::Trust;
 
 /// The job has ended: nothing to restart. A status that apps do not use by chance.
@@ -78,21 +79,28 @@ pub fn run(root: &Path, parent: u32, voice: Voice, patience: Patience, apps: &[A
         return STATUS_LEFT;
     }
     leash::arm(std::env::current_exe().unwrap_or_default(), &["leash"]);
+    // Only the beginning is done again: the heartbeat and the signals of this process are there once.
+    begin_in_time(root, patience, apps, trust).and_then(|begun| work(begun, root, voice)).unwrap_or_else(|error| match error {
+        error if error.kind() == ErrorKind::Vanished => STATUS_VANISHED,
+        error => {
+            eprintln!("flockwork: {error}");
+            if error.may_pass() { STATUS_REFUSED } else { STATUS_CANNOT }
+        }
+    })
+}
+
+/// Begins, as soon as the disk lets it.
+fn begin_in_time(root: &Path, patience: Patience, apps: &[AppEntry], trust: &Trust) -> Result<Begun> {
     let mut said = said::Said::default();
     loop {
-        match work(root, voice, apps, trust) {
-            Ok(status) => return status,
-            Err(error) if error.kind() == ErrorKind::Vanished => return STATUS_VANISHED,
+        match begin(root, apps, trust) {
             Err(error) if error.may_pass() && patience == Patience::Waits => {
                 if said.is_news(&error.to_string()) {
                     eprintln!("flockwork: {error}; waiting, and trying again");
                 }
                 std::thread::sleep(REFUSED_PAUSE);
             }
-            Err(error) => {
-                eprintln!("flockwork: {error}");
-                return if error.may_pass() { STATUS_REFUSED } else { STATUS_CANNOT };
-            }
+            begun => return begun,
         }
     }
 }
@@ -110,7 +118,16 @@ fn end_process(exit: Exit) -> ! {
     })
 }
 
-fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i32> {
+/// A worker that is registered and has claimed nothing yet.
+struct Begun {
+    disk: Arc<dyn Disk>,
+    spec: Spec,
+    name: WorkerName,
+    tasks: Box<dyn Tasks>,
+    presence: Presence,
+}
+
+fn begin(root: &Path, apps: &[AppEntry], trust: &Trust) -> Result<Begun> {
     // In each anew: a later slot must not work on what has taken the job's place.
     trust.check(root)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
@@ -123,7 +140,7 @@ fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i
     let _ = Plan::map(&*disk, root)?;
     trust.check_output(root, &spec.ask.output)?;
     let name = here::new_name();
-    let mut tasks: Box<dyn Tasks> = if is_each(&spec.ask) {
+    let tasks: Box<dyn Tasks> = if is_each(&spec.ask) {
         Box::new(Commands::new(Arc::clone(&disk), root.to_owned(), &spec, &name)?)
     } else {
         let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
@@ -133,12 +150,18 @@ fn work(root: &Path, voice: Voice, apps: &[AppEntry], trust: &Trust) -> Result<i
         true => Error::io("cannot register a worker in", root.join("workers"), error).of_kind(ErrorKind::Vanished),
         false => Error::io("cannot register a worker in", root.join("workers"), error),
     })?;
+    Ok(Begun { disk, spec, name, tasks, presence })
+}
+
+fn work(begun: Begun, root: &Path, voice: Voice) -> Result<i32> {
+    let Begun { disk, spec, name, mut tasks, presence } = begun;
     let heart = Heart::start(Arc::clone(&disk), &name, &spec.ask, end_process);
     let watch = Watch::local(root, &[State::Pending.dir(), PHASE, "."]);
-    leave_on_signals(&heart, &watch)?;
-    let log = Log::open(&*disk, &name);
-    let mut worker = Worker::new(Arc::clone(&disk), root.to_owned(), spec, name.clone(), here::chance(), log);
-    let status = turns(&mut worker, &mut *tasks, &heart, &watch, voice);
+    let status = leave_on_signals(&heart, &watch).and_then(|()| {
+        let log = Log::open(&*disk, &name);
+        let mut worker = Worker::new(Arc::clone(&disk), root.to_owned(), spec, name, here::chance(), log);
+        turns(&mut worker, &mut *tasks, &heart, &watch, voice)
+    });
     presence.leave(&*disk);
     status
 }

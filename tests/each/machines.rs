@@ -64,6 +64,22 @@ fn a_folder_that_may_not_be_entered_refuses_the_worker_and_fails_no_item() {
 }
 
 #[test]
+fn a_slot_whose_folder_becomes_a_loop_of_links_leaves_once_and_for_all() {
+    let farm = Farm::new();
+    farm.write("cw/x", "");
+    let script = "cd .. && mv cw cw.gone && ln -s cw cw && echo $1";
+    let program = "cd cw && exec $F each --slots 1 --job ../job -- sh -c \"$0\" sh {} ::: a b";
+    let each = farm.start_as("env", &[&format!("F={FLOCKWORK}"), "sh", "-c", program, script]);
+    farm.wait_for("it says why nobody works", || each.stderr().contains("cannot enter ").then_some(()));
+    farm.wait_for("its slot has left", || farm.names("job/workers").is_empty().then_some(()));
+    // As long as a slot would take that begins again and again.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!((farm.names("job/expired").len(), each.stderr().matches("cannot enter ").count()), (1, 1), "{}", each.stderr());
+    each.signal(Signal::INT);
+    each.ends_with(130);
+}
+
+#[test]
 fn a_script_that_names_no_program_is_the_shells() {
     let farm = Farm::new();
     farm.write_program("bin/tool", b"echo \"$0: $*\"; exit 3\n");
