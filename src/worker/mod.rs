@@ -186,7 +186,7 @@ impl Worker {
         }
         let Some(attempt) = self.candidates.pop() else {
             return match self.look_around(looked) {
-                Err(error) if error.may_pass() => Ok(Turn::Unfit(error.to_string())),
+                Err(error) if error.may_pass() => Ok(self.look_for_end()?.unwrap_or(Turn::Unfit(error.to_string()))),
                 turn => turn.inspect(|_| pulse.well()),
             };
         };
