@@ -324,8 +324,12 @@ impl Crew {
         let Some(open) = self.survey.job(job) else { return };
         self.joined += 1;
         let (root, now) = (open.root.clone(), self.survey.now());
-        self.notes.entry(job.to_owned()).or_default().served = self.joined;
-        self.last_task = now;
+        let note = self.notes.entry(job.to_owned()).or_default();
+        note.served = self.joined;
+        // To try again in vain is no task.
+        if note.is_well() {
+            self.last_task = now;
+        }
         let post = &mut self.posts[at];
         if post.orders.send(root).is_ok() {
             (post.job, post.since, post.is_busy, post.is_leaving) = (Some(job.to_owned()), now, false, false);

@@ -74,6 +74,11 @@ impl Note {
         (self.refusal, self.bar) = (Duration::ZERO, Duration::ZERO);
     }
 
+    /// Nothing is known that keeps slots from it.
+    pub(super) fn is_well(&self) -> bool {
+        self.refusal.is_zero() && self.bar.is_zero()
+    }
+
     /// How many slots may find something to do there now.
     pub(super) fn room(&self, now: Duration) -> usize {
         match self.pending {
@@ -117,9 +122,9 @@ mod tests {
     fn a_job_whose_slots_the_disk_refuses_is_tried_again_soon_by_one_slot_and_by_all_once_it_is_worked_on() {
         let mut note = note();
         assert_eq!(tries(&mut note, slot::STATUS_REFUSED, 9), [1, 2, 4, 8, 16, 30, 30, 30, 30]);
-        assert_eq!(note.room(SECOND * 1000), 1, "one slot finds out for all");
+        assert_eq!((note.room(SECOND * 1000), note.is_well()), (1, false), "one slot finds out for all");
         note.is_worked_on();
-        assert_eq!(note.room(SECOND * 1000), 9);
+        assert_eq!((note.room(SECOND * 1000), note.is_well()), (9, true));
         assert_eq!(tries(&mut note, slot::STATUS_REFUSED, 2), [1, 2], "and the next trouble is another");
     }
 
