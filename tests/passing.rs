@@ -69,6 +69,8 @@ sleep 1
 reopen mnt/job
 kill -9 $leader
 until_it grep -q 'leading the job' said
+healthy() { "$f" status mnt/job > status.txt; grep -q '^coordinator:' status.txt && ! grep -q 'in trouble' status.txt; }
+until_it healthy
 [ "$(grep -c 'trying again' said)" = 1 ]
 "$f" worker mnt/job --quiet & worker=$!
 ends_well $standby

@@ -96,27 +96,62 @@ impl Office {
 
 /// How leading came to its end.
 enum Led {
-    Ended(Option<Box<End>>),
+    Ended(Box<End>),
+    /// The end that was seen was retried before it was read.
+    TakenBack,
     Stopped,
     Relieved,
+}
+
+/// With whom whoever serves a job has to do.
+struct Duty<'a> {
+    stop: &'a AtomicBool,
+    tell: &'a mut dyn FnMut(News<'_>),
+    trouble: Trouble,
+}
+
+impl Duty<'_> {
+    fn is_over(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+
+    fn tell(&mut self, news: News<'_>) {
+        (self.tell)(news);
+    }
+
+    /// The disk has refused something, which may pass: tells of it, and rests.
+    fn refused(&mut self, coordinator: &Coordinator, error: &Error) {
+        self.trouble.is_met(coordinator, error, self.tell);
+        self.rest();
+    }
+
+    /// Rests before a disk that refuses is asked again, whatever happens meanwhile; no longer than until told to stop.
+    fn rest(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < TROUBLE_PAUSE && !self.is_over() {
+            std::thread::sleep(STANDBY_PERIOD);
+        }
+    }
 }
 
 /// Serves the job until its end, standing by while another coordinator is at work. `stop` is asked at every turn.
 pub fn serve(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<End>> {
     let mut proof = Proof::LockOrSilence;
+    let mut duty = Duty { stop, tell, trouble: Trouble::default() };
     loop {
-        let Some(mut office) = stand_by(coordinator, proof, stop, tell)? else { return Ok(None) };
-        tell(News::Serving);
+        let Some(mut office) = stand_by(coordinator, proof, &mut duty)? else { return Ok(None) };
+        duty.tell(News::Serving);
         let shared = Shared::default();
         let over = Arc::new(AtomicBool::new(false));
         let sentry = start_sentry(coordinator, watch.waker(), &shared, &over);
-        let led = lead(coordinator, &mut office, watch, stop, &shared, sentry.thread(), tell);
+        let led = lead(coordinator, &mut office, &mut duty, watch, &shared, sentry.thread());
         over.store(true, Relaxed);
         sentry.thread().unpark();
         // Not joined if it hangs in a call: the process may go all the same.
         match led? {
-            Led::Ended(end) => return Ok(end.map(|end| *end)),
+            Led::Ended(end) => return Ok(Some(*end)),
             Led::Stopped => return Ok(None),
+            Led::TakenBack => duty.rest(),
             Led::Relieved => {
                 coordinator.log.event("relieved", "", "another coordinator leads");
                 proof = Proof::Silence;
@@ -137,16 +172,15 @@ fn start_sentry(coordinator: &Coordinator, waker: Waker, shared: &Shared, over: 
 fn lead(
     coordinator: &mut Coordinator,
     office: &mut Office,
+    duty: &mut Duty<'_>,
     watch: &Watch,
-    stop: &AtomicBool,
     shared: &Shared,
     sentry: &Thread,
-    tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Led> {
     let mut backoff =
         crate::disk::watch::Backoff::new(Duration::from_millis(20), Duration::from_secs(1), u64::from(coordinator.name.pid()));
-    let (mut worker_seen, mut waited, mut trouble) = (coordinator.disk.now(), 0, Trouble::default());
-    while !stop.load(Relaxed) {
+    let (mut worker_seen, mut waited) = (coordinator.disk.now(), 0);
+    while !duty.is_over() {
         let begun = coordinator.disk.now();
         if office.is_relieved(&*coordinator.disk) {
             return Ok(Led::Relieved);
@@ -156,16 +190,15 @@ fn lead(
         let tick = match coordinator.tick(&watched) {
             Ok(tick) => tick,
             Err(error) if error.may_pass() => {
-                trouble.is_met(coordinator, &error, tell);
-                rest(stop);
+                duty.refused(coordinator, &error);
                 continue;
             }
             Err(error) => return Err(error),
         };
-        trouble.may_be_over(coordinator);
-        tell(News::Seen(&tick.snapshot));
+        duty.trouble.may_be_over(coordinator);
+        duty.tell(News::Seen(&tick.snapshot));
         if tick.ended {
-            return read_end(coordinator, stop, tell);
+            return read_end(coordinator, duty);
         }
         bury(coordinator, shared);
         let is_tail = coordinator.spec.ask.backup && backup::may_be_wanted(&tick.snapshot);
@@ -176,7 +209,7 @@ fn lead(
         if !tick.snapshot.workers.is_empty() || waiting == 0 {
             worker_seen = coordinator.disk.now();
         } else if coordinator.disk.now().saturating_sub(worker_seen) > Duration::from_secs(5) {
-            tell(News::NoWorker);
+            duty.tell(News::NoWorker);
             worker_seen = coordinator.disk.now() + Duration::from_secs(25);
         }
         std::thread::sleep(coordinator.rest(&tick));
@@ -197,26 +230,15 @@ fn lead(
 }
 
 /// The end that was decided, read as soon as the disk lets us.
-fn read_end(coordinator: &Coordinator, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Led> {
-    while !stop.load(Relaxed) {
+fn read_end(coordinator: &Coordinator, duty: &mut Duty<'_>) -> Result<Led> {
+    while !duty.is_over() {
         match end::load(&*coordinator.disk, &coordinator.root) {
-            Ok(end) => return Ok(Led::Ended(end.map(Box::new))),
-            Err(error) if error.may_pass() => {
-                tell(News::Trouble(&error));
-                rest(stop);
-            }
+            Ok(end) => return Ok(end.map_or(Led::TakenBack, |end| Led::Ended(Box::new(end)))),
+            Err(error) if error.may_pass() => duty.refused(coordinator, &error),
             Err(error) => return Err(error),
         }
     }
     Ok(Led::Stopped)
-}
-
-/// Rests before a disk that refuses is asked again, whatever happens meanwhile; no longer than until told to stop.
-fn rest(stop: &AtomicBool) {
-    let begun = Instant::now();
-    while begun.elapsed() < TROUBLE_PAUSE && !stop.load(Relaxed) {
-        std::thread::sleep(STANDBY_PERIOD);
-    }
 }
 
 /// Takes dead workers of this host out of the listing, once none of their claims is left. Elsewhere a lock found free is good enough to issue a task
@@ -239,33 +261,32 @@ fn bury(coordinator: &Coordinator, shared: &Shared) {
 }
 
 /// Waits until this coordinator may serve; `None` if stopped before. Where the disk refuses it goes on waiting, but for the very first try: somebody is there to read why.
-fn stand_by(coordinator: &Coordinator, proof: Proof, stop: &AtomicBool, tell: &mut dyn FnMut(News<'_>)) -> Result<Option<Office>> {
+fn stand_by(coordinator: &Coordinator, proof: Proof, duty: &mut Duty<'_>) -> Result<Option<Office>> {
     let disk = &*coordinator.disk;
     let mut silence = Leases::new(coordinator.spec.ask.lease() * 3);
-    let (mut told, mut trouble) = (false, Trouble::default());
+    let mut told = false;
     let mut has_begun = proof == Proof::Silence;
     loop {
         match try_office(coordinator, proof, &mut silence) {
             Ok((hold, locked, true)) => return Ok(Some(Office::take(coordinator, hold, locked))),
             Ok((hold, locked, false)) => {
-                if end::load(disk, &coordinator.root).is_ok_and(|end| end.is_some()) || stop.load(Relaxed) {
-                    return Ok((!stop.load(Relaxed)).then_some(Office { hold, locked, line: None }));
+                if end::load(disk, &coordinator.root).is_ok_and(|end| end.is_some()) || duty.is_over() {
+                    return Ok((!duty.is_over()).then_some(Office { hold, locked, line: None }));
                 }
             }
             Err(error) => match coordinator.told_apart(error) {
                 error if !error.may_pass() || !(has_begun || error.is_not_found()) => return Err(error),
-                _ if stop.load(Relaxed) => return Ok(None),
+                _ if duty.is_over() => return Ok(None),
                 error => {
-                    trouble.is_met(coordinator, &error, tell);
-                    rest(stop);
+                    duty.refused(coordinator, &error);
                     continue;
                 }
             },
         }
         has_begun = true;
-        trouble.may_be_over(coordinator);
+        duty.trouble.may_be_over(coordinator);
         if !told {
-            tell(News::StandingBy);
+            duty.tell(News::StandingBy);
             told = true;
         }
         std::thread::sleep(STANDBY_PERIOD);

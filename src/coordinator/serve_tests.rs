@@ -34,13 +34,15 @@ fn refuse(sim: &SimDisk, times: u64, kind: Kind, matches: fn(&Op) -> bool) {
 fn stands_by(sim: &Arc<SimDisk>, begins: impl Fn()) -> Result<(Option<Office>, Vec<String>)> {
     let (mut told, mut begins) = (Vec::new(), Some(begins));
     let coordinator = coordinator(sim);
-    let office = stand_by(&coordinator, Proof::LockOrSilence, &AtomicBool::new(false), &mut |news| match news {
+    let mut tell = |news: News<'_>| match news {
         News::Trouble(error) => {
             begins = None;
             told.push(error.to_string());
         }
         _ => begins.iter().for_each(|begins| begins()),
-    })?;
+    };
+    let mut duty = Duty { stop: &AtomicBool::new(false), tell: &mut tell, trouble: Trouble::default() };
+    let office = stand_by(&coordinator, Proof::LockOrSilence, &mut duty)?;
     Ok((office, told))
 }
 
@@ -98,8 +100,10 @@ fn an_end_that_cannot_be_read_at_once_is_read_later() {
     let sim = job();
     let mut told = 0;
     refuse(&sim, 2, Kind::PermissionDenied, |op| matches!(op, Op::Read { path, .. } if path == layout::PHASE_END));
-    let led = read_end(&coordinator(&sim), &AtomicBool::new(false), &mut |_| told += 1).expect("that passes");
-    assert!(matches!(led, Led::Ended(None)), "there is none after all: somebody has taken it back");
+    let mut tell = |_: News<'_>| told += 1;
+    let mut duty = Duty { stop: &AtomicBool::new(false), tell: &mut tell, trouble: Trouble::default() };
+    let led = read_end(&coordinator(&sim), &mut duty).expect("that passes");
+    assert!(matches!(led, Led::TakenBack), "there is none after all: somebody has taken it back");
     assert_eq!(told, 2);
 }
 
@@ -122,4 +126,17 @@ fn trouble_is_left_in_the_log_once_and_is_over_when_none_was_met_for_a_while() {
     assert_eq!(events(), ["trouble", "well"]);
     trouble.is_met(&coordinator, &full(9), &mut |_| {});
     assert_eq!(events(), ["trouble", "well", "trouble"]);
+}
+
+#[test]
+fn of_the_troubles_of_many_tasks_one_in_half_a_minute_is_left_in_the_log() {
+    let sim = job();
+    let coordinator = coordinator(&sim);
+    let mut trouble = Trouble::default();
+    for n in 0..60 {
+        let error = Error::io("cannot issue", format!("/job/pending/map-{n:05}.a1"), std::io::Error::from(Kind::PermissionDenied));
+        trouble.is_met(&coordinator, &error, &mut |_| {});
+        sim.advance(Duration::from_secs(1));
+    }
+    assert_eq!(logged(&sim).matches("\"trouble\"").count(), 2, "{}", logged(&sim));
 }

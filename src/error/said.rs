@@ -21,8 +21,19 @@ impl Said {
 
     fn is_news_at(&mut self, text: &str, now: Instant) -> bool {
         self.0.retain(|_, met| now.saturating_duration_since(*met) <= OVER_AFTER);
-        self.0.insert(gist(text).into_owned(), now).is_none()
+        self.0.insert(of_any_task(&gist(text)), now).is_none()
     }
+}
+
+/// A text without the numbers of tasks: what one of many is refused, the next one is, too.
+fn of_any_task(text: &str) -> String {
+    let mut without = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = ["map-", "reduce-"].iter().filter_map(|name| Some(rest.find(name)? + name.len())).min() {
+        without.push_str(&rest[..at]);
+        rest = rest[at..].trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    without + rest
 }
 
 /// A text without what differs each time: the names of drafts.
@@ -50,8 +61,17 @@ mod tests {
         for n in 2..300 {
             assert!(!said.is_news_at(&full(n), begun + Duration::from_secs(n.into())), "met {n} times");
         }
+        let issued = |n: u32| format!("cannot issue pending/map-{n:05}.a1: Permission denied");
+        let news = (0..100).filter(|n| said.is_news_at(&issued(*n), begun + Duration::from_secs(299)));
+        assert_eq!(news.count(), 1, "once, and not for every task");
         assert!(said.is_news_at("another", begun + Duration::from_secs(300)), "another thing is another thing");
         assert!(said.is_news_at(&full(300), begun + Duration::from_secs(400)), "it was over, and is there again");
+    }
+
+    #[test]
+    fn numbers_of_tasks_are_left_out_of_what_is_said_once() {
+        assert_eq!(of_any_task("a map-00001.a1 and reduce-7+3 b"), "a map-.a1 and reduce-+3 b");
+        assert_eq!(of_any_task("nothing"), "nothing");
     }
 
     #[test]
