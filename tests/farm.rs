@@ -291,6 +291,24 @@ fn a_strangers_job_is_said_once_and_others_are_served() {
 }
 
 #[test]
+fn a_coordinator_that_waits_for_another_job_waits_on_where_that_one_cannot_be_looked_at_for_a_while() {
+    let farm = Farm::new();
+    farm.write("in", "one two\n");
+    farm.ok(&["submit", "wc", "in", "-r", "1", "--job", "first"]);
+    farm.ok(&["submit", "wc", "in", "-r", "1", "--job", "second", "--after", "first"]);
+    let waits = farm.start(&["coordinator", "second"]);
+    farm.wait_for("it waits", || waits.stderr().contains("starts after ").then_some(()));
+    farm.start_as("mv", &["first/phase", "first/kept"]).ends_with(0);
+    std::os::unix::fs::symlink("phase", farm.path("first/phase")).expect("a loop");
+    farm.wait_for("it says what it meets", || waits.stderr().contains("; waiting, and trying again").then_some(()));
+    std::fs::remove_file(farm.path("first/phase")).expect("removed");
+    farm.start_as("mv", &["first/kept", "first/phase"]).ends_with(0);
+    let (first, works) = (farm.start(&["coordinator", "first", "-q"]), farm.start(&["worker", "first", "--slots", "1", "-q"]));
+    [first, works, farm.start(&["worker", "second", "--slots", "1", "-q"]), waits].iter().for_each(|program| program.ends_with(0));
+    assert!(farm.has("second/phase/finished"));
+}
+
+#[test]
 fn a_hook_is_run_once_for_each_end_and_its_failure_changes_nothing() {
     let farm = with_jobs(2);
     farm.write_program("tell.sh", "#!/bin/sh\necho \"$1 $FLOCKWORK_OUTCOME $FLOCKWORK_JOB\" >> ended\nexit 3\n");

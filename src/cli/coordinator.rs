@@ -25,7 +25,7 @@ use crate::here;
 use crate::job::end::End;
 use crate::job::layout::CANCEL;
 use crate::job::log::Log;
-use crate::job::spec::{self, Spec};
+use crate::job::spec::{self, Ask, Spec};
 use crate::job::trust::Trust;
 use crate::planner::Planned;
 use crate::planner::after::{Start, may_start};
@@ -118,26 +118,35 @@ fn tell_end(args: &Args, end: &End) -> ExitCode {
 fn wait_for_time(root: &Path, stop: &AtomicBool) -> Result<bool> {
     let disk = RealDisk::at(root);
     let ask = spec::load(&disk, root)?.ask;
-    let mut said = String::new();
+    let mut said = None;
     loop {
-        let words = match may_start(root, &ask)? {
-            Start::Now => return Ok(true),
-            Start::Later(job) => format!("starts after {job}, which has not ended; waiting"),
-            Start::Blocked(why) => format!("does not start, for {why}; waiting for somebody to help that one, or cancel this one"),
+        let words = match what_it_waits_for(&disk, root, &ask) {
+            Ok(None) => return Ok(true),
+            Ok(Some(words)) => format!("{} {words}", root.display()),
+            // The first look tells whoever asked for it; later nobody is there, and it may pass.
+            Err(error) if said.is_some() && error.may_pass() => format!("{error}; waiting, and trying again"),
+            Err(error) => return Err(error),
         };
-        let names = disk.list(".").map_err(|error| Error::io("cannot look into the job", root, error))?;
-        if names.iter().any(|entry| entry.name == CANCEL) {
-            return Ok(true);
-        }
-        if said != words {
-            eprintln!("flockwork: coordinator: {} {words}", root.display());
-            said = words;
+        if said.as_ref() != Some(&words) {
+            eprintln!("flockwork: coordinator: {words}");
+            said = Some(words);
         }
         if stop.load(Relaxed) {
             return Ok(false);
         }
         std::thread::sleep(PATIENCE);
     }
+}
+
+/// `None`: for nothing more, or it was cancelled meanwhile.
+fn what_it_waits_for(disk: &RealDisk, root: &Path, ask: &Ask) -> Result<Option<String>> {
+    let words = match may_start(root, ask)? {
+        Start::Now => return Ok(None),
+        Start::Later(job) => format!("starts after {job}, which has not ended; waiting"),
+        Start::Blocked(why) => format!("does not start, for {why}; waiting for somebody to help that one, or cancel this one"),
+    };
+    let names = disk.list(".").map_err(|error| Error::io("cannot look into the job", root, error))?;
+    Ok((!names.iter().any(|entry| entry.name == CANCEL)).then_some(words))
 }
 
 /// `None`: it has become a job.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
+use crate::error::said::Said;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{DIRS, JOB_JSON};
 use crate::job::spec;
@@ -68,18 +69,21 @@ pub fn place(root: &Path) -> Result<Place> {
     }
 }
 
-/// Waits until there is a job or a farm at `root`; `say` is told once that it waits. `None` when `is_over` says so.
+/// Waits until there is a job or a farm at `root`; `say` is told once that it waits, and for what. What the first look meets is told whoever asked; later it may pass.
+/// `None` when `is_over` says so.
 pub fn wait_for(root: &Path, say: &mut dyn FnMut(&str), is_over: &dyn Fn() -> bool) -> Result<Option<Place>> {
     let mut waits = crate::disk::watch::Backoff::new(Duration::from_millis(50), Duration::from_millis(500), crate::here::chance());
-    let mut said = false;
+    let (mut said, mut is_first) = (Said::default(), true);
     loop {
-        match place(root)? {
-            Place::Nowhere => {}
-            found => return Ok(Some(found)),
-        }
-        if !said {
-            say(&format!("there is no job in {} yet; waiting for it", root.display()));
-            said = true;
+        let words = match place(root) {
+            Ok(Place::Nowhere) => format!("there is no job in {} yet; waiting for it", root.display()),
+            Ok(found) => return Ok(Some(found)),
+            Err(error) if !is_first && error.may_pass() => format!("{error}; waiting, and trying again"),
+            Err(error) => return Err(error),
+        };
+        is_first = false;
+        if said.is_news(&words) {
+            say(&words);
         }
         if is_over() {
             return Ok(None);
