@@ -75,8 +75,9 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
     Ok(Planned { spec: written, disk, maps })
 }
 
-/// Lets whoever serves the farm that the new job lies in see it; where that folder may not be touched, they see it with the next.
+/// Lets whoever serves the farm that the new job lies in see it, and that it is one; where that folder may not be touched, they see it with the next.
 fn announce(root: &Path) {
+    let _ = RealDisk::at(root).announce(".");
     let _ = RealDisk::at(root.join("..")).announce(".");
 }
 

@@ -23,9 +23,10 @@ const RETRIES_MAX: u32 = 100_000;
 /// Takes the end of a failed or cancelled job back.
 pub fn retry(disk: &dyn Disk, root: &Path) -> Result<()> {
     let fail = |error| Error::io("cannot retry the job in", root, error);
+    let announce = || disk.announce(PHASE).map_err(fail);
     if !fresh::is_there(disk, PHASE_END).map_err(fail)? {
         return match complete(disk).map_err(fail)? {
-            Found::Rest => Ok(()),
+            Found::Rest => announce(),
             Found::Nothing => Err(refusal(root, "the job has not ended, so there is nothing to retry:")),
         };
     }
@@ -40,7 +41,8 @@ pub fn retry(disk: &dyn Disk, root: &Path) -> Result<()> {
     take_endings_away(disk).map_err(fail)?;
     remove_if_there(disk, PHASE_FAILED).map_err(fail)?;
     let _ = rename(disk, PHASE_END, &format!("{PHASE_END}.{number}")).map_err(fail)?;
-    complete(disk).map_err(fail).map(drop)
+    complete(disk).map_err(fail)?;
+    announce()
 }
 
 fn refusal(root: &Path, text: &'static str) -> Error {

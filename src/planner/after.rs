@@ -147,6 +147,7 @@ pub fn end_unplanned(disk: &dyn Disk, root: &Path, by: &str, outcome: Outcome, e
         || Error::new(ErrorKind::Failed, "the job was retried just when it was to end:").on(root).advise("start the coordinator again");
     let end = end::load(disk, root)?.ok_or_else(again)?;
     end::name(disk, root, by)?;
+    disk.announce(PHASE).map_err(fail)?;
     Ok(end)
 }
 
