@@ -407,6 +407,10 @@ fn a_job_that_lost_its_plan_is_not_planned_anew_over_what_was_done() {
         ];
         farm.run(&typed).fails_saying(1, &says);
         farm.run(&["coordinator", job]).fails_saying(1, &says);
+        assert!(String::from_utf8_lossy(&farm.ok(&["status", job]).stdout()).contains(says[0]), "status says so");
+        if job == "each" {
+            farm.run(&["cat", job]).fails_saying(1, &says);
+        }
         // Any task file shows it.
         for name in ["end", "reduce", "finished"] {
             let _ = std::fs::remove_file(farm.path(&format!("{job}/phase/{name}")));

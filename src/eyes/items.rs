@@ -11,10 +11,11 @@ use crate::disk::rename::is_gone;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClaimName, TaskFile, TaskId};
 use crate::job::layout::{self, ITEMS, State};
+use crate::job::lost::{self, MapPlan};
 use crate::job::outputs;
 use crate::job::plan::Plan;
 use crate::job::record::{self, Event, RECORD_BYTES_MAX, TaskError};
-use crate::job::snapshot::{Snapshot, TaskView};
+use crate::job::snapshot::{Belief, Snapshot, TaskView};
 use crate::job::spec::Spec;
 use crate::units::parse_stamp;
 
@@ -28,9 +29,11 @@ pub struct Items<'a> {
 impl<'a> Items<'a> {
     /// Those of the job at `root`.
     pub fn open(disk: &'a dyn Disk, root: &'a Path) -> Result<Items<'a>> {
-        let plan = Plan::map(disk, root)?;
-        let plan = plan.ok_or_else(|| Error::new(ErrorKind::Failed, "the job is not planned yet:").on(root))?;
-        Ok(Items { disk, root, plan })
+        match lost::map_plan(disk, root, Belief::Glance)? {
+            MapPlan::Here(plan) => Ok(Items { disk, root, plan }),
+            MapPlan::NotYet => Err(Error::new(ErrorKind::Failed, "the job is not planned yet:").on(root)),
+            MapPlan::Lost(trace) => Err(lost::refusal(root, &trace)),
+        }
     }
 
     /// How many there are.

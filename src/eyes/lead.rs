@@ -1,6 +1,6 @@
 //! What the disk refuses the coordinator that leads, in the words of its own log.
 //!
-//! Its name is that of the last line of `coordinator.lock`, which it holds open for writing, as it does its log: to read them hinders nobody. Cost: two small reads and two looks.
+//! Its name is that of the last line of `coordinator.lock`, which it holds open for writing while it lives, as it does its log: then to read them hinders nobody. Cost: two small reads and two looks.
 
 use serde::Deserialize;
 

@@ -35,6 +35,7 @@
 //! 2000), two per claim (at most 500) and one per pending task (at most 200); and some 600 small files read at most, none of which can still be worked on.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,7 @@ use crate::error::{Error, Result};
 use crate::ids::Phase;
 use crate::job::end::{self, End, Outcome};
 use crate::job::layout::{self, COORDINATOR_LOCK};
+use crate::job::lost::{self, MapPlan};
 use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
 use crate::units::{now_ms, show_stamp};
@@ -218,17 +220,21 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
     let seen = Status::seen(root, spec, shape, snapshot, end.as_ref().map(|end| end.outcome));
     let samples = (Sample::read(disk, snapshot, Phase::Map), Sample::read(disk, snapshot, Phase::Reduce));
     let workers = tally::workers(disk, snapshot, &beats, &runs);
+    let newest_ago_ms = beats.newest.and_then(ago_ms);
+    // Whoever leads holds its files open for writing: to read those of one that has died could hold up who comes after it.
+    let leads = |quiet_ms: Option<u64>| quiet_ms.max(newest_ago_ms).is_some_and(|ms| Duration::from_millis(ms) <= spec.ask.lease() * 3);
     let mut status = Status {
         taken_back: errors::taken_back(disk, snapshot),
         pace: pace_now(&seen, (&samples.0, &samples.1), &runs),
         data: sample::data(&samples.0, &samples.1),
         newest_sign_of_life: beats.newest.map(show_stamp),
-        newest_ago_ms: beats.newest.and_then(ago_ms),
+        newest_ago_ms,
         no_worker_ms: if end.is_none() { beats.no_worker_ms(disk, snapshot, spec.ask.lease()) } else { None },
         storage: if end.is_none() { storage(root, &spec.ask.output) } else { Vec::new() },
         coordinator: beats
             .of(COORDINATOR_LOCK)
-            .map(|_| Lead { quiet_ms: beats.quiet_ms(COORDINATOR_LOCK), trouble: if end.is_none() { lead::trouble(disk) } else { None } }),
+            .map(|_| beats.quiet_ms(COORDINATOR_LOCK))
+            .map(|quiet_ms| Lead { quiet_ms, trouble: if end.is_none() && leads(quiet_ms) { lead::trouble(disk) } else { None } }),
         hosts: tally::hosts(&workers),
         workers,
         claims: tally::claims(snapshot, &beats),
@@ -239,6 +245,11 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
         ..seen
     };
     status.hints = show::hints(&status, spec.ask.lease());
+    if shape.is_none()
+        && let Ok(MapPlan::Lost(trace)) = lost::map_plan(disk, root, Belief::Glance)
+    {
+        status.hints.push(lost::refusal(root, &trace).to_string());
+    }
     Ok(status)
 }
 
