@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, OFlags, access, fcntl_getfl};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::disk::real::RealDisk;
@@ -47,7 +47,7 @@ pub(super) fn write(what: What, path: &Path, bytes: &[u8]) -> Result<()> {
 /// Refuses a `path` that nothing can be written to, and writes nothing.
 pub(super) fn check(what: What, path: &Path) -> Result<()> {
     let may = match target(what, path)? {
-        Target::Descriptor(_) => path.metadata().map(drop),
+        Target::Descriptor(number) => may_write_to_descriptor(number),
         Target::Stream => access(path, Access::WRITE_OK).map_err(io::Error::from),
         Target::File { dir, .. } => access(dir, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from),
     };
@@ -97,6 +97,14 @@ fn descriptor(path: &Path) -> Option<i32> {
         path = dir.join(path.read_link().ok()?);
     }
     None
+}
+
+fn may_write_to_descriptor(number: i32) -> io::Result<()> {
+    let file = open_file(number)?;
+    match fcntl_getfl(&file)? & OFlags::RWMODE {
+        OFlags::WRONLY | OFlags::RDWR => Ok(()),
+        _ => Err(io::Error::other("that descriptor is not open for writing")),
+    }
 }
 
 fn write_to_descriptor(number: i32, bytes: &[u8]) -> io::Result<()> {

@@ -73,6 +73,8 @@ fn where_it_cannot_be_written_is_told_before_anything_is_run() {
         let args = ["each", "--job", "job", "--joblog", path, "--", "sh", "-c", "echo x >> ran", ":::", "a"];
         farm.run(&args).fails_saying(1, &["cannot write the joblog to", part]);
     }
+    shell(&farm, "exec $F each --job job --joblog /dev/fd/7 -- sh -c 'echo x >> ran' ::: a 7< file")
+        .fails_saying(1, &["cannot write the joblog to /dev/fd/7", "not open for writing"]);
     assert_eq!(farm.names("."), ["file"], "nothing was made");
     // A folder that comes with the job is no reason to refuse.
     farm.ok(&["each", "--job", "new/job", "--joblog", "new/job/log/all", "--", "true", ":::", "a"]);
