@@ -223,7 +223,7 @@ fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
     // Whoever says nothing goes on with what is there.
     asked.bundle = if asked.bundle == Bundle::Auto { there.ask.bundle } else { bundle(&asked, usize::MAX) };
     if asked.output != OUTPUT {
-        asked.output = input::stored_path(&absolute(Path::new(&asked.output))?, root)?;
+        asked.output = input::stored_folder(Path::new(&asked.output), root)?;
     }
     let relative = asked.inputs.iter().any(|typed| Path::new(typed).is_relative());
     let are_commands = is_each(&there.ask) && is_each(&asked);
@@ -240,20 +240,29 @@ fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
 }
 
 fn output_dir(typed: &Path, root: &Path, inputs: &[String]) -> Result<String> {
+    let refuse = |why: &str| Error::new(ErrorKind::Usage, "cannot write the outputs to").on(typed).because(why.to_owned());
+    if typed.ancestors().find_map(|place| place.metadata().ok()).is_some_and(|meta| !meta.is_dir()) {
+        return Err(refuse("it is a file, or lies in one").advise("name a folder with --output"));
+    }
+    if let Some(inner) = input::place_in_job(typed, root)?
+        && inner.components().next().is_none_or(|first| first.as_os_str() != OUTPUT && DIRS.iter().any(|dir| first.as_os_str() == *dir))
+    {
+        return Err(
+            refuse("the job's own files lie there").advise(format!("leave --output away, and they lie in {}", root.join(OUTPUT).display()))
+        );
+    }
     if let Ok(entries) = std::fs::read_dir(typed) {
         let taken = entries.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with("mr-out-"));
         if let Some(entry) = taken {
-            let error = Error::new(ErrorKind::NotThisJob, "cannot write the outputs to").on(typed);
             let cause = format!("`{}` is there already, and outputs are never replaced", entry.file_name().to_string_lossy());
-            return Err(error.because(cause).advise("move it away, or choose another --output"));
+            return Err(refuse(&cause).of_kind(ErrorKind::NotThisJob).advise("move it away, or choose another --output"));
         }
     }
     if let Some(folder) = input::walked_to(inputs, root, typed)? {
-        let error = Error::new(ErrorKind::Usage, "cannot write the outputs to").on(typed);
-        let error = error.because(format!("it lies in the input folder `{folder}`, and whoever reads that again reads the outputs, too"));
-        return Err(error.advise("choose an --output outside it, or leave them in the job directory"));
+        let cause = format!("it lies in the input folder `{folder}`, and whoever reads that again reads the outputs, too");
+        return Err(refuse(&cause).advise("choose an --output outside it, or leave them in the job directory"));
     }
-    input::stored_path(&absolute(typed)?, root)
+    input::stored_folder(typed, root)
 }
 
 fn make_dir(path: &Path) -> Result<()> {

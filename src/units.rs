@@ -77,8 +77,12 @@ pub fn plural(n: u64, what: &str) -> String {
 
 /// The wall clock as RFC 3339 in UTC, for files and logs that people read. Nothing decides by it.
 pub fn stamp_utc() -> String {
-    let now = jiff::Timestamp::now();
-    now.round(jiff::Unit::Millisecond).unwrap_or(now).to_string()
+    in_ms(jiff::Timestamp::now())
+}
+
+/// With three digits always: lines that begin with stamps are sorted by them.
+fn in_ms(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// The wall clock in milliseconds since 1970. Nothing decides by it.
@@ -93,7 +97,7 @@ pub fn parse_stamp(text: &str) -> Option<i64> {
 
 /// Milliseconds since 1970 as RFC 3339 in UTC.
 pub fn show_ms(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "an unknown time".to_owned(), in_ms)
 }
 
 /// The wall clock as `20261122-182137` in UTC, for the default name of a job directory.

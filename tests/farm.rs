@@ -291,6 +291,35 @@ fn a_strangers_job_is_said_once_and_others_are_served() {
 }
 
 #[test]
+fn a_job_that_waits_for_another_says_so_in_status() {
+    let farm = Farm::new();
+    farm.write("in", "one two\n");
+    farm.ok(&["submit", "wc", "in", "--job", "first"]);
+    farm.ok(&["submit", "wc", "in", "--job", "second", "--after", "first"]);
+    let hints = |job: &str| {
+        let said = String::from_utf8(farm.ok(&["status", job]).stdout()).expect("UTF-8");
+        said.lines().filter_map(|line| Some(line.strip_prefix("hint     ")?.to_owned())).collect::<Vec<_>>()
+    };
+    let [hint] = &hints("second")[..] else { panic!("one: {:?}", hints("second")) };
+    assert!(hint.starts_with("it starts after ") && hint.contains("first"), "{hint}");
+    farm.ok(&["cancel", "first"]);
+    farm.run(&["coordinator", "first", "-q"]).ends_with(1);
+    let [hint] = &hints("second")[..] else { panic!("one: {:?}", hints("second")) };
+    assert!(hint.starts_with("it does not start, for ") && hint.contains("`flockwork cancel second`"), "{hint}");
+}
+
+#[test]
+fn a_worker_of_a_job_that_nobody_leads_says_so() {
+    let farm = Farm::new();
+    farm.write("in", "one two\n");
+    farm.ok(&["submit", "wc", "in", "-r", "1", "--job", "job"]);
+    let worker = farm.start(&["worker", "job", "--slots", "1"]);
+    wait_for_words(&farm, &worker, "no coordinator has led the job so far; start one with `flockwork coordinator job`");
+    farm.ok(&["coordinator", "job", "-q"]);
+    worker.ends_with(0);
+}
+
+#[test]
 fn a_coordinator_that_waits_for_another_job_waits_on_where_that_one_cannot_be_looked_at_for_a_while() {
     let farm = Farm::new();
     farm.write("in", "one two\n");

@@ -74,6 +74,11 @@ fn a_worker_that_does_not_stay_is_told_with_its_words() {
     farm.write("other/file", "x");
     with(&farm, &[], &["launch", "other", "--hosts", "hosts"]).fails_saying(1, &["it holds other things (`file`)"]);
     assert!(!farm.has("other/.launch"), "nothing is made in it");
+    // One that has nothing to do.
+    with(&farm, &[], &["cancel", "farm/job"]).ends_with(0);
+    with(&farm, &[], &["coordinator", "farm/job", "--quiet"]).ends_with(1);
+    with(&farm, &[], &["launch", "farm", "--hosts", "hosts", "--drain"])
+        .fails_saying(1, &["node7: no worker was started: it left at once"]);
     // One that leaves at once.
     farm.write_program("leaver", "#!/bin/sh\necho nothing to do here\n");
     let leaver = farm.path("leaver").display().to_string();

@@ -39,7 +39,7 @@ pub(super) struct JobArgs {
     /// A map task per so many lines instead
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub split_lines: Option<u64>,
-    /// So many map tasks may share one file, a power of two; 1: each has its own [default: as many as take a second by what is measured, in jobs of 1024 map tasks and more]
+    /// So many map tasks may share one file, a power of two; 1: each has its own [default: as many as take a second by what is measured, in jobs of 1024 map tasks and more; 1 in stream, without reduces and with --shuffle json]
     #[arg(long, value_parser = parse_bundle, value_name = "TASKS")]
     pub bundle: Option<u32>,
     /// How shuffle files are written: run (sorted, compressed, checked) or json (lines that people and jq can read, held in memory whole)

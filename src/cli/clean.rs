@@ -26,7 +26,7 @@ use crate::units::{on_one_line, show_size, stamp_utc};
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,
-    /// Remove the whole job, outputs included
+    /// Remove the whole job with the outputs in it; those that --output has put elsewhere stay
     #[arg(long)]
     all: bool,
     /// Do not ask before removing the whole job
@@ -45,7 +45,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             eprintln!("flockwork: nothing was removed");
             return Ok(ExitCode::from(super::FAILED));
         }
-        remove_all(&job)?
+        let swept = remove_all(&job)?;
+        if job.spec.ask.output != OUTPUT {
+            eprintln!("flockwork: the outputs in {} stay", job.root.join(&job.spec.ask.output).display());
+        }
+        swept
     } else {
         remove_data(&job)?
     };

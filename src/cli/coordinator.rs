@@ -60,10 +60,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let trust = args.trust.resolve()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    on_signals(move |_| stopping.store(true, Relaxed))?;
     loop {
-        let place = farm::wait_for(&args.job, &mut |words| eprintln!("flockwork: {words}"), &|| false)?;
-        if place == Some(Place::Job) {
-            return lead_job(args, apps, &trust);
+        match farm::wait_for(&args.job, &mut |words| eprintln!("flockwork: {words}"), &|| stop.load(Relaxed))? {
+            Some(Place::Job) => return lead_job(args, apps, &trust),
+            Some(_) => {}
+            None => return Ok(ExitCode::from(super::INTERRUPTED)),
         }
         if let Some(status) = lead_farm(args, apps, &trust)? {
             return Ok(status);

@@ -163,12 +163,12 @@ fn items(args: &Args, typed: Option<&[OsString]>) -> Result<(String, Items)> {
             let typed: Vec<Vec<u8>> = typed.iter().map(|item| item.clone().into_vec()).collect();
             (ITEMS_FOLLOW.to_owned(), Items::of_args(&typed, form))
         }
-        (None, Some(path)) => {
+        (None, Some(path)) if path != Path::new("-") => {
             let bytes =
                 std::fs::read(path).map_err(|error| Error::io("cannot read the items from", path, error).of_kind(ErrorKind::Input))?;
             (path.to_string_lossy().into_owned(), Items::of_text(bytes, form))
         }
-        (None, None) => {
+        (None, _) => {
             let mut stdin = std::io::stdin();
             if stdin.is_terminal() && !args.here.quiet {
                 eprintln!("flockwork: the items are read from the terminal, one per line; end with Ctrl-D");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::open::Job;
+use super::open::{Job, refuse_farm};
 use crate::each::orders::is_each;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::explain;
@@ -29,8 +29,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if args.job.is_dir() && farm::place(&args.job)? == Place::Farm {
-        let error = Error::new(ErrorKind::NotThisJob, "no job, but a farm of jobs, is in").on(&args.job);
-        return Err(error.advise("name one of its jobs; `flockwork status` lists them"));
+        return Err(refuse_farm(&args.job));
     }
     let job = Job::open(&args.job)?;
     let shape = job.shape()?;

@@ -28,7 +28,7 @@ const STARTED_SECONDS: u32 = 1;
 #[derive(clap::Args)]
 #[command(
     after_help = "A hosts file has a host a line, as for GNU parallel: [N/][user@]host with N slots, `:` for this machine, # comments; `N/ssh OPTIONS host` with options of ssh.\n\
-                  The farm and this program must lie at the same path everywhere.\n\
+                  The farm must lie at the same path everywhere, and this program, too, unless --binary says where it lies.\n\
                   Exit: 0 every host has a worker; 1 a host has none, or sbatch refused.\n\
                   Examples: flockwork launch /mnt/share/farm --hosts nodes.txt --idle 1h\n\
                   \u{20}         flockwork launch /mnt/share/farm --slurm --submit -- --time=4:00:00 --array=0-9 --cpus-per-task=16"
@@ -211,7 +211,7 @@ impl Start {
             "test -x {program} || {{ echo no program {program}, {told} or --binary >&2; exit 1; }}; \
              test -d {farm} || {{ echo no folder {farm}, {told} >&2; exit 1; }}; \
              setsid nohup {program} worker {farm}{slots}{options} > {said} 2>&1 < /dev/null & \
-             sleep {STARTED_SECONDS}; if kill -0 $! 2> /dev/null; then echo flockwork started $!; else cat {said} >&2; exit 1; fi"
+             sleep {STARTED_SECONDS}; if kill -0 $! 2> /dev/null; then echo flockwork started $!; else wait $! && ! test -s {said} && echo it left at once: there is nothing for it to do >&2; cat {said} >&2; exit 1; fi"
         )
     }
 

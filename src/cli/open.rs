@@ -10,6 +10,7 @@ use crate::disk::real::RealDisk;
 use crate::each::items::Items;
 use crate::engine::AppEntry;
 use crate::error::{Error, ErrorKind, Result};
+use crate::farm::{self, Place};
 use crate::job::layout::{OUTPUT, PHASE_END};
 use crate::job::plan::Plan;
 use crate::job::snapshot::Shape;
@@ -25,6 +26,18 @@ pub(super) struct Job {
     pub disk: Arc<dyn Disk>,
     /// What was asked.
     pub spec: Spec,
+}
+
+/// True if jobs lie in it.
+fn is_farm(root: &Path) -> bool {
+    let is_empty = root.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    !is_empty && farm::place(root).is_ok_and(|place| place == Place::Farm)
+}
+
+/// Who wants one job is told which there are.
+pub(super) fn refuse_farm(root: &Path) -> Error {
+    let error = Error::new(ErrorKind::NotThisJob, "no job, but a farm of jobs, is in").on(root);
+    error.advise("name one of its jobs; `flockwork status` lists them")
 }
 
 impl Job {
@@ -44,7 +57,10 @@ impl Job {
             return Err(error.advise("`flockwork run` or `flockwork submit` makes one"));
         }
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
-        let spec = spec::load(&*disk, root)?;
+        let spec = spec::load(&*disk, root).map_err(|error| match error.kind() {
+            ErrorKind::NotThisJob if is_farm(root) => refuse_farm(root),
+            _ => error,
+        })?;
         Ok(Job { root: root.to_owned(), disk, spec })
     }
 

@@ -6,9 +6,13 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::open::Job;
+use super::run::on_signals;
 use super::trust::TrustArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::{farm as farm_eyes, status};
@@ -94,9 +98,22 @@ fn look(path: &Path) -> Result<Seen> {
 }
 
 fn lines(args: &Args, first: Seen) -> Result<ExitCode> {
+    let (stop, looker) = (Arc::new(AtomicBool::new(false)), std::thread::current());
+    let stopping = Arc::clone(&stop);
+    on_signals(move |_| {
+        stopping.store(true, Relaxed);
+        looker.unpark();
+    })?;
+    // Until then, or the end.
+    let rest = |time: Duration| {
+        let begun = Instant::now();
+        while begun.elapsed() < time && !stop.load(Relaxed) {
+            std::thread::park_timeout(time.saturating_sub(begun.elapsed()));
+        }
+    };
     let mut seen = first;
-    loop {
-        let begun = std::time::Instant::now();
+    while !stop.load(Relaxed) {
+        let begun = Instant::now();
         let (json, ended) = match &seen {
             Seen::Job(status) => (serde_json::to_string(status), status.end.is_some()),
             Seen::Farm(status) => (serde_json::to_string(status), false),
@@ -105,8 +122,9 @@ fn lines(args: &Args, first: Seen) -> Result<ExitCode> {
         if ended {
             return Ok(ExitCode::SUCCESS);
         }
-        std::thread::sleep(args.interval);
+        rest(args.interval);
         seen = look(&args.job)?;
-        std::thread::sleep(begun.elapsed().saturating_sub(args.interval) * REST_PER_LOOK);
+        rest(begun.elapsed().saturating_sub(args.interval) * REST_PER_LOOK);
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -75,7 +75,7 @@ impl Template {
         for arg in &self.args {
             let bytes = arg.iter().map(fill).collect::<Result<Vec<_>, String>>()?.concat();
             if bytes.contains(&0) {
-                return Err("an argument of a command cannot hold a NUL".to_owned());
+                return Err("an argument of a command cannot hold a NUL (-0 takes items that end with one)".to_owned());
             }
             filled.push(OsString::from_vec(bytes));
         }

@@ -4,8 +4,10 @@
 //! plain file that could be opened for reading. Names are kept as typed (apps print them); where the file lies is kept apart.
 //!
 //! - A *pattern* contains one of `*?[{` and names no file that exists; `*` and `?` stop at `/`, `**` does not. Matching nothing is an error.
-//! - A *folder* is walked, links are followed (a loop of links is an error), names that begin with a dot are skipped, and so is the job directory.
-//! - A pattern passes over names that begin with a dot unless it spells the dot, as shells do.
+//! - A *folder* is walked, links are followed (a loop of links is an error), names that begin with a dot are skipped, and so are directories of jobs: what lies in them are
+//!   records, logs and pieces. One that is typed itself is refused; folders in it may be.
+//! - A pattern passes over names that begin with a dot unless it spells the dot, as shells do, and over directories of jobs where it matches them, or has come to them by `**`.
+//!   Links that lead nowhere, or back, matter only where they match.
 //!
 //! Limits: paths that are not UTF-8 are refused, for they could not be written down in the plan. A fifo, socket or device is refused: a task may have
 //! to read its input twice.
@@ -18,7 +20,11 @@ use std::path::{Component, Path, PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
 use walkdir::{DirEntry, WalkDir};
 
+use super::unpack::Packing;
 use crate::error::{Error, ErrorKind, Result};
+
+/// What every job's directory holds.
+pub const OF_A_JOB: [&str; 3] = ["job.json", "pending", "phase"];
 
 /// One input file as it was when the job was planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +47,7 @@ pub fn resolve(inputs: &[String], base: &Path) -> Result<Vec<InputFile>> {
         Found { files: Vec::new(), anchor: Anchor::of(base)?, job: fs::metadata(base).ok().map(|meta| (meta.dev(), meta.ino())) };
     for typed in inputs {
         match fs::metadata(typed) {
+            Ok(meta) if meta.is_dir() && holds_a_job(Path::new(typed)) => return Err(is_of_a_job(Path::new(typed))),
             Ok(meta) if meta.is_dir() => found.folder(Path::new(typed))?,
             Ok(_) => found.file(Path::new(typed))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound && typed.contains(['*', '?', '[', '{']) => found.pattern(typed)?,
@@ -54,6 +61,20 @@ pub fn resolve(inputs: &[String], base: &Path) -> Result<Vec<InputFile>> {
 /// differ between machines; absolute otherwise. Not UTF-8 is an error.
 pub fn stored_path(file: &Path, job_dir: &Path) -> Result<String> {
     Anchor::of(job_dir)?.stored(file)
+}
+
+/// The same of a folder, which like `job_dir` may not exist yet.
+pub fn stored_folder(folder: &Path, job_dir: &Path) -> Result<String> {
+    let (anchor, folder) = (Anchor::of(job_dir)?, Anchor::of(folder)?);
+    let relative = anchor.relative_to(&folder.job).map_err(|error| Error::io("cannot find the place of", &folder.job, error))?;
+    let stored = relative.unwrap_or(folder.job).into_os_string().into_string();
+    stored.map_err(|path| not_utf8(Path::new(&path)))
+}
+
+/// Where `folder` lies below the job directory, either of which may not exist yet; `None` if it lies elsewhere.
+pub fn place_in_job(folder: &Path, job_dir: &Path) -> Result<Option<PathBuf>> {
+    let (job, folder) = (Anchor::of(job_dir)?.job, Anchor::of(folder)?.job);
+    Ok(folder.strip_prefix(&job).ok().map(Path::to_owned))
 }
 
 /// The first of `inputs` that is a folder and whose walk would come to `place` (which may not exist yet), if the job lay at `base`.
@@ -83,6 +104,11 @@ impl Found {
             return Err(error.advise("write what it gives to a file first: a task may have to read its input twice"));
         }
         let meta = File::open(path).and_then(|file| file.metadata()).map_err(|error| unreadable(path, error))?;
+        let packing = Packing::of(name);
+        if meta.len() == 0 && packing != Packing::Plain {
+            let error = Error::new(ErrorKind::Input, "cannot read input").on(path).because("it is empty, which no archive is");
+            return Err(error.advise(format!("it was cut off: `{}` says so, too; get it anew, or remove it", packing.test_command())));
+        }
         let mtime_ns = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
         let absolute = std::path::absolute(path).map_err(|error| unreadable(path, error))?;
         let stored = self.anchor.stored(path)?;
@@ -93,7 +119,9 @@ impl Found {
     fn folder(&mut self, folder: &Path) -> Result<()> {
         let job = self.job;
         let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
-        for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !(is_hidden(entry) || is_job(entry, job))) {
+        for entry in
+            walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !(is_hidden(entry) || is_job(entry, job) || is_another_job(entry)))
+        {
             let entry = entry.map_err(|error| unwalkable(folder, error))?;
             if !entry.file_type().is_dir() {
                 self.file(entry.path())?;
@@ -107,12 +135,16 @@ impl Found {
         let before = self.files.len();
         let job = self.job;
         let walk = WalkDir::new(pattern.root).follow_links(true).sort_by_file_name().max_depth(pattern.depth);
-        let mut walk = walk.into_iter().filter_entry(|e| e.depth() == 0 || !((is_hidden(e) && !pattern.spells_dots) || is_job(e, job)));
+        let is_passed = |entry: &DirEntry| {
+            (is_hidden(entry) && !pattern.spells_dots) || is_job(entry, job) || (pattern.goes_deep && is_another_job(entry))
+        };
+        let mut walk = walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_passed(entry));
         while let Some(entry) = walk.next() {
             let entry = match entry {
                 Ok(entry) => entry,
                 // A folder part that does not exist matches nothing, which is reported below as such.
                 Err(error) if error.depth() == 0 && is_not_found(&error) => break,
+                Err(error) if pattern.is_beside(&error) => continue,
                 Err(error) => return Err(unwalkable(Path::new(typed), error)),
             };
             let inner = entry.path().strip_prefix(pattern.root).expect("a walk stays below its root");
@@ -121,7 +153,9 @@ impl Found {
             }
             let path = if pattern.is_rootless { inner } else { entry.path() };
             if entry.file_type().is_dir() {
-                self.folder(path)?;
+                if !is_another_job(&entry) {
+                    self.folder(path)?;
+                }
                 walk.skip_current_dir();
             } else {
                 self.file(path)?;
@@ -144,6 +178,8 @@ struct Pattern<'a> {
     /// How deep below the root a match can be.
     depth: usize,
     spells_dots: bool,
+    /// It has a `**`.
+    goes_deep: bool,
 }
 
 impl Pattern<'_> {
@@ -160,8 +196,18 @@ impl Pattern<'_> {
             is_rootless: root.is_empty(),
             matcher: glob.compile_matcher(),
             depth: if is_deep { usize::MAX } else { rest.split('/').filter(|part| !part.is_empty()).count() },
+            goes_deep: rest.contains("**"),
             spells_dots: rest.split(['/', '{', ',']).any(|part| part.starts_with('.')),
         })
+    }
+}
+
+impl Pattern<'_> {
+    /// A link that leads nowhere, or back, where the pattern neither matches it nor would have to go on through it.
+    fn is_beside(&self, error: &walkdir::Error) -> bool {
+        let inner = error.path().and_then(|path| path.strip_prefix(self.root).ok());
+        let is_through = error.loop_ancestor().is_some() && error.depth() < self.depth;
+        (is_not_found(error) || error.loop_ancestor().is_some()) && !is_through && inner.is_some_and(|inner| !self.matcher.is_match(inner))
     }
 }
 
@@ -202,16 +248,27 @@ impl Anchor {
 
     /// Links in the folder's path are resolved, because the kernel resolves those of the job's own path before it goes up with `..`.
     fn relative(&self, folder: &Path) -> io::Result<Option<PathBuf>> {
-        let folder = folder.canonicalize()?;
+        self.relative_to(&folder.canonicalize()?)
+    }
+
+    /// The same of a folder whose links are resolved as far as it exists.
+    fn relative_to(&self, folder: &Path) -> io::Result<Option<PathBuf>> {
         let shared: PathBuf = folder.components().zip(self.job.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
         // The way up and down again must stay on the device: beyond it, other machines have other mounts.
-        if fs::metadata(&folder)?.dev() != self.dev || fs::metadata(&shared)?.dev() != self.dev {
+        if dev_of(folder)? != self.dev || dev_of(&shared)? != self.dev {
             return Ok(None);
         }
         let steps = shared.components().count();
         let up = self.job.components().skip(steps).map(|_| Component::ParentDir);
         Ok(Some(up.chain(folder.components().skip(steps)).collect()))
     }
+}
+
+/// Of what exists of it.
+fn dev_of(folder: &Path) -> io::Result<u64> {
+    let missing = |result: &io::Result<fs::Metadata>| result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let found = folder.ancestors().map(fs::metadata).find(|result| !missing(result));
+    found.unwrap_or_else(|| fs::metadata("/")).map(|meta| meta.dev())
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
@@ -223,6 +280,19 @@ fn is_job(entry: &DirEntry, job: Option<(u64, u64)>) -> bool {
     job.is_some() && entry.file_type().is_dir() && here() == job
 }
 
+fn is_another_job(entry: &DirEntry) -> bool {
+    entry.file_type().is_dir() && holds_a_job(entry.path())
+}
+
+fn holds_a_job(folder: &Path) -> bool {
+    OF_A_JOB.iter().all(|name| folder.join(name).symlink_metadata().is_ok())
+}
+
+fn is_of_a_job(folder: &Path) -> Error {
+    let error = Error::new(ErrorKind::Input, "cannot read input").on(folder).because("it is the directory of a job");
+    error.advise("to read a job's outputs name the folder that they lie in, for example its `output`; otherwise leave it out")
+}
+
 fn is_not_found(error: &walkdir::Error) -> bool {
     error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
@@ -230,7 +300,11 @@ fn is_not_found(error: &walkdir::Error) -> bool {
 fn unreadable(path: &Path, error: io::Error) -> Error {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     let error = Error::io("cannot read input", path, error).of_kind(ErrorKind::Input);
-    if is_missing { error.advise("check the path, it is taken as you typed it") } else { error }
+    match is_missing {
+        true if path.is_symlink() => error.advise("it is a link that leads nowhere: remove it, or mend it"),
+        true => error.advise("check the path, it is taken as you typed it"),
+        false => error,
+    }
 }
 
 fn unwalkable(typed: &Path, error: walkdir::Error) -> Error {

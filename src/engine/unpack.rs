@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
@@ -47,7 +47,7 @@ impl Packing {
         let packed = BufReader::with_capacity(BLOCK_BYTES, file);
         match self {
             Packing::Plain => Box::new(packed),
-            Packing::Gzip => Box::new(MultiGzDecoder::new(packed)),
+            Packing::Gzip => Box::new(Members::of(packed)),
             Packing::Zstd => Box::new(Frames::of(packed)),
         }
     }
@@ -59,6 +59,51 @@ impl Packing {
             Packing::Gzip => "gzip -t",
             Packing::Zstd => "zstd -t",
         }
+    }
+}
+
+/// All members of a gzip file, one behind the other, and the zeros that tapes and block devices leave behind them, as `gzip` reads it.
+struct Members<R: BufRead> {
+    /// Taken out only while it is exchanged for that of the next member.
+    decoder: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Members<R> {
+    fn of(packed: R) -> Members<R> {
+        Members { decoder: Some(GzDecoder::new(packed)) }
+    }
+
+    /// Goes to the next member; false at the end of the file.
+    fn open_next(&mut self) -> io::Result<bool> {
+        let Some(decoder) = self.decoder.take() else { return Ok(false) };
+        let mut packed = decoder.into_inner();
+        let is_padded = packed.fill_buf()?.first() == Some(&0);
+        loop {
+            let block = packed.fill_buf()?;
+            let zeros = block.iter().take_while(|&&byte| byte == 0).count();
+            match (block.is_empty(), zeros) {
+                (true, _) => return Ok(false),
+                (false, 0) if is_padded => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "something stands behind the zeros at its end"));
+                }
+                (false, 0) => break,
+                (false, zeros) => packed.consume(zeros),
+            }
+        }
+        self.decoder = Some(GzDecoder::new(packed));
+        Ok(true)
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while let (Some(decoder), false) = (&mut self.decoder, bytes.is_empty()) {
+            let got = decoder.read(bytes)?;
+            if got > 0 || !self.open_next()? {
+                return Ok(got);
+            }
+        }
+        Ok(0)
     }
 }
 
@@ -153,6 +198,10 @@ mod tests {
     fn all_members_and_frames_are_read_one_behind_the_other() {
         let gz = [gzip(b"one\n"), gzip(b""), gzip(b"two")].concat();
         assert_eq!(unpacked(Packing::Gzip, &gz).expect("whole"), b"one\ntwo");
+        let padded = |behind: &[u8]| unpacked(Packing::Gzip, &[&gz, &[0; 700][..], behind].concat());
+        assert_eq!(padded(b"").expect("as from a tape"), b"one\ntwo");
+        assert!(padded(&gz).is_err() && padded(b"x").is_err(), "zeros in the middle are none of a whole file");
+        assert!(unpacked(Packing::Gzip, &[&gz, &b"x"[..]].concat()).is_err(), "nor is anything else behind it");
         let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
         let zst = [zstd(b"one\n"), skippable, zstd(b""), zstd(b"two")].concat();
         assert_eq!(unpacked(Packing::Zstd, &zst).expect("whole"), b"one\ntwo");

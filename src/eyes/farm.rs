@@ -172,7 +172,7 @@ impl FarmStatus {
 }
 
 /// The first line, with the next where the first only leads to that.
-fn first_words(note: &str) -> String {
+pub fn first_words(note: &str) -> String {
     let mut lines = note.lines();
     let first = lines.next().unwrap_or_default();
     match lines.next().filter(|_| first.ends_with(':')) {

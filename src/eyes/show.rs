@@ -8,6 +8,7 @@ use super::span;
 use super::status::{HostSeen, Status, Tasks};
 use crate::engine::care::{KEYS_SKIPPED, RECORDS_SKIPPED};
 use crate::job::end::Outcome;
+use crate::planner::after::Start;
 use crate::units::{for_shell, for_terminal, on_one_line, plural, show_size, show_time};
 
 /// Workers told one by one; of more, the quietest.
@@ -231,7 +232,7 @@ fn quiet(ms: Option<u64>) -> String {
 }
 
 /// What to do where nothing can move, as far as one look can tell.
-pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
+pub(super) fn hints(status: &Status, lease: Duration, waits_for: &Start) -> Vec<String> {
     let (mut hints, job) = (Vec::new(), for_shell(Path::new(&status.job)));
     if let Some(end) = &status.end {
         if end.outcome != Outcome::Finished {
@@ -240,7 +241,17 @@ pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
         return hints;
     }
     let is_long = |ms: u64| Duration::from_millis(ms) > lease.saturating_mul(3);
+    match waits_for {
+        Start::Now => {}
+        Start::Later(other) => {
+            hints.push(format!("it starts after {other}, which has not ended; a coordinator that waits for that shows nothing here"))
+        }
+        Start::Blocked(why) => {
+            hints.push(format!("it does not start, for {why}; `flockwork retry` helps that one, `flockwork cancel {job}` ends this one"))
+        }
+    }
     match &status.coordinator {
+        _ if *waits_for != Start::Now => {}
         None => hints.push(format!("no coordinator has led this job so far; start one with `flockwork coordinator {job}`")),
         Some(lead) if lead.quiet_ms.is_some_and(is_long) => {
             hints.push(format!("the coordinator has fallen silent; start another with `flockwork coordinator {job}`"));
@@ -254,12 +265,16 @@ pub(super) fn hints(status: &Status, lease: Duration) -> Vec<String> {
     }
     let start = format!("start one with `flockwork worker {job}`");
     match status.no_worker_until_now_ms(lease) {
+        _ if *waits_for != Start::Now => {}
+        Some(ms) if status.workers.is_empty() && Duration::from_millis(ms) < lease => {
+            hints.push(format!("no worker is registered; {start}"))
+        }
         Some(ms) if status.workers.is_empty() => hints.push(format!("no worker has been seen for {}; {start}", span(ms))),
         Some(ms) => hints.push(format!("no worker has been seen for {}: those that are registered are silent; {start}", span(ms))),
         None if status.workers.is_empty() => hints.push(format!("no worker is registered; {start}")),
         None => {}
     }
-    if let Some(ms) = status.newest_ago_ms.filter(|ms| is_long(*ms)) {
+    if let Some(ms) = status.newest_ago_ms.filter(|ms| is_long(*ms) && *waits_for == Start::Now) {
         let ago = span(ms);
         hints.push(format!(
             "nobody here has given a sign of life for {ago}, if this machine's clock and the server's agree; start a coordinator with `flockwork coordinator {job}`"

@@ -54,6 +54,7 @@ use crate::job::layout::{self, COORDINATOR_LOCK};
 use crate::job::lost::{self, MapPlan};
 use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
+use crate::planner::after::{Start, may_start};
 use crate::units::{now_ms, show_stamp};
 
 /// One look; see the file's head for the fields.
@@ -244,7 +245,8 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
         end: end.map(EndSeen::of),
         ..seen
     };
-    status.hints = show::hints(&status, spec.ask.lease());
+    let waits_for = if shape.is_none() && status.end.is_none() { may_start(root, &spec.ask)? } else { Start::Now };
+    status.hints = show::hints(&status, spec.ask.lease(), &waits_for);
     if shape.is_none()
         && let Ok(MapPlan::Lost(trace)) = lost::map_plan(disk, root, Belief::Glance)
     {

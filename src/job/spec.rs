@@ -201,6 +201,9 @@ impl Ask {
 
     /// What `other` asks differently, in words.
     pub fn differences(&self, other: &Ask) -> Vec<String> {
+        if self.app != other.app {
+            return vec![format!("`app` is {:?} there, not {:?}", self.app, other.app)];
+        }
         let texts = |ask: &Ask| match serde_json::to_value(Ask { options: BTreeMap::new(), ..ask.clone() }) {
             Ok(serde_json::Value::Object(mut fields)) => {
                 // Not written down where it is one, and compared all the same.

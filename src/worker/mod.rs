@@ -99,6 +99,7 @@ struct Looks {
     turns: u32,
     at: Duration,
     paused: bool,
+    led: bool,
 }
 
 /// What a turn came to.
@@ -161,6 +162,11 @@ impl Worker {
     /// The worker's name.
     pub fn name(&self) -> &WorkerName {
         self.claimer.name()
+    }
+
+    /// True if a coordinator has led the job, as far as was seen.
+    pub fn is_led(&self) -> bool {
+        self.looks.led
     }
 
     /// Claims and runs one attempt, or finds out that there is none. An error of the kind `Unfit` is final: a worker here can run none of the job's.
@@ -318,6 +324,7 @@ impl Worker {
         self.looks.at = self.disk.now();
         if self.looks.root != Some(stamp) || self.looks.turns.is_multiple_of(TURNS_PER_FULL_LOOK) {
             let entries = self.disk.list(".").map_err(|error| self.unreadable(error))?;
+            self.looks.led = entries.iter().any(|entry| entry.name == layout::COORDINATOR_LOCK);
             self.looks.paused = entries.iter().any(|entry| entry.name == layout::PAUSE);
             if !entries.iter().any(|entry| entry.name == layout::JOB_JSON) {
                 return Err(Error::vanished(&self.root));

@@ -39,7 +39,9 @@ impl Scratch {
 
     /// The folder, empty.
     pub(super) fn fresh(&mut self) -> Result<&Path> {
-        let fail = |error| Error::io("cannot create a folder for temporary files:", &self.path, error);
+        let fail = |error| {
+            Error::io("cannot create a folder for temporary files:", &self.path, error).advise("TMPDIR says where they lie on this machine")
+        };
         if self.made.is_none() {
             DirBuilder::new().mode(0o700).create(&self.path).map_err(fail)?;
             self.made = Some((changed(&self.path).map_err(fail)?, Instant::now()));

@@ -28,6 +28,7 @@ use crate::job::plan::Plan;
 use crate::job::register::Presence;
 use crate::job::spec::{self, Spec};
 use crate::job::trust::Trust;
+use crate::units::for_shell;
 
 /// The job has ended: nothing to restart. A status that apps do not use by chance.
 pub const STATUS_ENDED: i32 = 80;
@@ -51,6 +52,9 @@ const LARGEST_WAIT: Duration = Duration::from_millis(1340);
 const SHORT_WAIT: Duration = Duration::from_millis(20);
 /// See [`SHORT_WAIT`].
 const GATHER: Duration = Duration::from_millis(2);
+
+/// A job that nobody has led by then needs somebody to do it.
+const LED_BY_THEN: Duration = Duration::from_secs(5);
 
 /// A disk that refuses is asked again after this long.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -160,16 +164,17 @@ fn work(begun: Begun, root: &Path, voice: Voice) -> Result<i32> {
     let status = leave_on_signals(&heart, &watch).and_then(|()| {
         let log = Log::open(&*disk, &name);
         let mut worker = Worker::new(Arc::clone(&disk), root.to_owned(), spec, name, here::chance(), log);
-        turns(&mut worker, &mut *tasks, &heart, &watch, voice)
+        turns(&mut worker, &mut *tasks, root, &heart, &watch, voice)
     });
     presence.leave(&*disk);
     status
 }
 
-fn turns(worker: &mut Worker, tasks: &mut dyn Tasks, heart: &Heart, watch: &Watch, voice: Voice) -> Result<i32> {
+fn turns(worker: &mut Worker, tasks: &mut dyn Tasks, root: &Path, heart: &Heart, watch: &Watch, voice: Voice) -> Result<i32> {
     let mut backoff = Backoff::new(FIRST_WAIT, LARGEST_WAIT, here::chance());
     let mut said = Said::default();
     let mut worked = Instant::now();
+    let unled = format!("no coordinator has led the job so far; start one with `flockwork coordinator {}`", for_shell(root));
     loop {
         let wait = match worker.turn(tasks, heart) {
             Ok(Turn::Worked(_) | Turn::Superseded(_)) => {
@@ -178,6 +183,9 @@ fn turns(worker: &mut Worker, tasks: &mut dyn Tasks, heart: &Heart, watch: &Watc
             }
             Ok(Turn::Missed) => None,
             Ok(Turn::Idle) => {
+                if worked.elapsed() > LED_BY_THEN && !worker.is_led() {
+                    said.once(voice, worker, &unled);
+                }
                 said.once(voice, worker, "no task is available; waiting");
                 Some(backoff.next_wait())
             }

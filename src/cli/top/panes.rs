@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::draw::Paint;
 use super::screen::{Pane, Sort};
+use crate::eyes::farm::first_words;
 use crate::eyes::farm::{FarmStatus, Row};
 use crate::eyes::span;
 use crate::eyes::status::{Status, WorkerSeen};
@@ -106,7 +107,7 @@ pub(super) fn farm(farm: &FarmStatus, chosen: usize, width: u16, paint: Paint) -
     let line = |(at, row): (usize, &Row)| {
         let phase = if row.paused { "paused" } else { row.phase };
         let (done, claimed, workers) = (format!("{}/{}", row.done, row.tasks), row.claimed.to_string(), row.workers.to_string());
-        let text = columns(&row.job, phase, &done, &claimed, &workers, row.note.as_deref().unwrap_or_default());
+        let text = columns(&row.job, phase, &done, &claimed, &workers, &row.note.as_deref().map(first_words).unwrap_or_default());
         let style = match row.phase {
             _ if at == chosen => paint.chosen(),
             "failed" | "unreadable" => paint.bad(),

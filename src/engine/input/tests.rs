@@ -95,6 +95,60 @@ fn a_loop_of_links_is_refused_and_not_walked_for_ever() {
 }
 
 #[test]
+fn directories_of_jobs_are_passed_over_and_refused_where_they_are_typed() {
+    let job = ["job.json", "pending/", "phase/end", "output/mr-out-00000"];
+    let inside = job.map(|name| format!("in/old/{name}"));
+    let dir = tree(&[&["in/a", "in/deep/job.json", "in/b"][..], &inside.each_ref().map(String::as_str)].concat());
+    for walked in ["in", "in/*", "in/**"] {
+        assert_eq!(names(dir.path(), &[walked]).expect(walked), ["in/a", "in/b", "in/deep/job.json"], "{walked}");
+    }
+    for spelled in ["in/old/output", "in/*/output/mr-*", "in/old/*/mr-out-*"] {
+        assert_eq!(names(dir.path(), &[spelled]).expect(spelled), ["in/old/output/mr-out-00000"], "{spelled}");
+    }
+    let error = names(dir.path(), &["in/old"]).expect_err("typed");
+    assert!(error.to_string().contains("/in/old: it is the directory of a job; "), "{error}");
+    let of_a_job = |name: &&str| crate::job::layout::DIRS.contains(name) || *name == crate::job::layout::JOB_JSON;
+    assert!(OF_A_JOB.iter().all(of_a_job), "as `job::layout` has it");
+}
+
+#[test]
+fn a_pattern_is_not_troubled_by_links_that_it_does_not_match() {
+    let dir = tree(&["in/b1", "in/sub/b2"]);
+    symlink("nowhere", dir.path().join("in/dang")).expect("linked");
+    symlink(".", dir.path().join("in/loop")).expect("linked");
+    assert_eq!(names(dir.path(), &["in/b*"]).expect("as a shell would"), ["in/b1"]);
+    let refused = |pattern: &str| names(dir.path(), &[pattern]).expect_err(pattern).to_string();
+    assert!(refused("in/d*").contains("/in/dang: No such file or directory (os error 2); it is a link that leads nowhere"));
+    for through in ["in/l*", "in/*/b*", "in/**/b*"] {
+        assert!(refused(through).contains("a link in it leads back to a folder above"), "{through}");
+    }
+}
+
+#[test]
+fn an_archive_of_no_bytes_was_cut_off() {
+    let dir = tree(&["plain"]);
+    for name in ["x.gz", "y.zst", "plain"] {
+        fs::write(dir.path().join(name), "").expect("written");
+    }
+    for name in ["x.gz", "y.zst"] {
+        let error = names(dir.path(), &[name]).expect_err(name).to_string();
+        assert!(error.contains("it is empty, which no archive is; it was cut off: `"), "{error}");
+    }
+    assert_eq!(names(dir.path(), &["plain"]).expect("empty text is text"), ["plain"]);
+}
+
+#[test]
+fn a_stored_folder_need_not_exist_yet() {
+    let dir = tree(&["far/away/"]);
+    symlink("far/away", dir.path().join("link")).expect("linked");
+    let stored = |folder: &str, job: &str| stored_folder(&dir.path().join(folder), &dir.path().join(job)).expect("UTF-8");
+    assert_eq!(stored("new/deep/out", "job"), "../new/deep/out");
+    assert_eq!(stored("job/output", "job"), "output");
+    assert_eq!(stored("link/out", "job"), "../far/away/out");
+    assert_eq!(stored("out", "link/job"), "../../../out");
+}
+
+#[test]
 fn a_stored_path_leads_from_the_job_to_the_file_also_through_links() {
     let dir = tree(&["data/a", "far/away/"]);
     symlink("far/away", dir.path().join("jobs")).expect("linked");
