@@ -7,10 +7,10 @@ start boss node1 $GATED coordinator job
 start worker node2 $GATED worker job --slots 2
 wait_for 30 there_are claimed 2 @node2
 sleep 3 # A heartbeat; and the coordinator has looked at the locks.
-nothing_expired
+nobody_was_lost
 open_gate map
 open_gate reduce
 ends boss 0
 ends worker 0
-nothing_expired
+nobody_was_lost
 right node1 node2

@@ -12,7 +12,7 @@ start worker node2 $FLOCKWORK worker job --slots 2
 ends boss 0
 took=$(minus "$EPOCHREALTIME" "$began")
 ends worker 0
-nothing_expired
+nobody_was_lost
 on node2 $FLOCKWORK verify job
 boss=$(between "$boss_was" "$(calls node1)" 1)
 say "the coordinator's calls: $boss"

@@ -16,5 +16,5 @@ wait_for 60 ended
 ends boss 0
 ends near 0
 ends far 0
-nothing_expired
+nobody_was_lost
 right node1 node2

@@ -13,7 +13,7 @@ ends worker 0
 took=$(minus "$EPOCHREALTIME" "$began")
 boss=$(between "$boss_was" "$(calls node1)" "$ARGUMENT") worker=$(between "$worker_was" "$(calls node2)" "$ARGUMENT")
 grep -q "\"records in\": $ARGUMENT\b" $JOB/phase/end || fail "not every task counts once"
-nothing_expired
+nobody_was_lost
 on node1 $FLOCKWORK verify job
 say "a task costs its worker $worker"
 say "and the coordinator with submit $boss"

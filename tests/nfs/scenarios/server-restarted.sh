@@ -19,5 +19,5 @@ done
 ! ended || fail "the job was over too soon"
 ends boss 0
 for n in 1 2; do ends worker$n 0; done
-nothing_expired
+nobody_was_lost
 right node1 node2

@@ -18,5 +18,5 @@ ends boss 0
 ends near 0
 ends far 0
 note "ended $((SECONDS - began)) s after the server was back"
-nothing_expired
+nobody_was_lost
 right node1 node2

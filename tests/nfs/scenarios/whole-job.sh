@@ -12,5 +12,5 @@ start boss node2 $FLOCKWORK coordinator job
 ends boss 0
 for n in 1 2 3; do ends worker$n 0; done
 right node1 node2 node3
-nothing_expired
+nobody_was_lost
 for n in 1 2 3; do there_are done 1 "@node$n" || fail "node$n did nothing"; done
