@@ -132,8 +132,11 @@ impl Error {
     /// True where the operating system refused, which may pass by itself: whoever is at work waits, and tries again. A job that is gone stays gone, what cannot be worked on
     /// here is left to others, and what is another thing than it should be stays that.
     pub fn may_pass(&self) -> bool {
-        let is_what_it_is = |kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput);
-        !matches!(self.kind, ErrorKind::Vanished | ErrorKind::Unfit) && self.io_kind().is_some_and(|kind| !is_what_it_is(kind))
+        // Said by flockwork itself; of the operating system's own EINVAL nothing is known.
+        let is_what_it_is = |cause: &io::Error| {
+            cause.raw_os_error().is_none() && matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+        };
+        !matches!(self.kind, ErrorKind::Vanished | ErrorKind::Unfit) && self.io_error().is_some_and(|cause| !is_what_it_is(cause))
     }
 
     /// True where the file or folder was not there.

@@ -14,9 +14,9 @@ pub enum Rate {
 /// Most kills in a second: more would only fill the memory with deeds that meet nobody.
 const RATE_MAX: f64 = 100.0;
 
-/// Reads `0.2/s`, `12/min`, `100/h` (kills in all) or `10%` (of the workers, every second).
+/// Reads `0.2/s`, `12/min`, `100/h` (kills in all) or `10%` (of the slots, every second).
 pub fn parse_rate(text: &str) -> Result<Rate, String> {
-    let wrong = || format!("`{text}` is not a rate; write 0.2/s, 12/min or 100/h (kills in all), or 10% (of the workers, every second)");
+    let wrong = || format!("`{text}` is not a rate; write 0.2/s, 12/min or 100/h (kills in all), or 10% (of the slots, every second)");
     let number = |digits: &str| digits.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(wrong);
     if let Some(percent) = text.trim().strip_suffix('%') {
         let share = number(percent)? / 100.0;
