@@ -146,7 +146,7 @@ fn link_in_time(disk: &dyn Disk, own: &str, outcome: Outcome, retried: &[String]
     let is_wanted = outcome != Outcome::Cancelled || fresh::is_there(disk, CANCEL)?;
     let is_timely = is_wanted && taken_back(disk)?.iter().all(|name| retried.contains(name));
     if is_timely && unless_gone(create::link_once(disk, own, PHASE_END))? == Some(Created::Now) {
-        let _ = unless_gone(create::link_once(disk, own, verdict_path(outcome)))?;
+        link_verdict(disk, own, outcome)?;
     }
     Ok(())
 }
@@ -170,9 +170,20 @@ pub fn name(disk: &dyn Disk, root: &Path, by: &str) -> Result<()> {
 fn name_held(disk: &dyn Disk, root: &Path, own: &str) -> Result<()> {
     let read = unless_gone(disk.read(own, END_BYTES_MAX)).map_err(|error| Error::io("cannot read", root.join(own), error))?;
     let Some(bytes) = read else { return Ok(()) };
-    let verdict = verdict_path(parse(&bytes, &root.join(PHASE_END))?.outcome);
-    let linked = unless_gone(create::link_once(disk, own, verdict));
-    linked.map(drop).map_err(|error| Error::io("cannot link", root.join(verdict), error))
+    let outcome = parse(&bytes, &root.join(PHASE_END))?.outcome;
+    link_verdict(disk, own, outcome).map_err(|error| Error::io("cannot link", root.join(verdict_path(outcome)), error))
+}
+
+/// Gives the end that `own` holds its second name. Over a network a link goes by the file, which the client may know by a name that a retry has taken away since: then so is what was made of it.
+fn link_verdict(disk: &dyn Disk, own: &str, outcome: Outcome) -> io::Result<()> {
+    let Some(held) = unless_gone(disk.look(own))? else { return Ok(()) };
+    let verdict = verdict_path(outcome);
+    let is_named = unless_gone(create::link_once(disk, own, verdict))? == Some(Created::Now);
+    let may_be_retried = is_named && outcome != Outcome::Finished;
+    if may_be_retried && !fresh::is_there(disk, own)? && unless_gone(disk.look(verdict))?.is_some_and(|look| look.inode == held.inode) {
+        let _ = unless_gone(disk.remove(verdict))?;
+    }
+    Ok(())
 }
 
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {

@@ -331,6 +331,24 @@ fn scenario_06_a_coordinator_stopped_at_any_disk_call_and_resumed_after_a_retry_
 }
 
 #[test]
+fn a_name_that_is_given_by_the_file_after_a_retry_took_the_name_away_is_taken_back() {
+    let disk = SimDisk::holding(scene(true));
+    let (old, retries) = (disk.client("old"), disk.client("people"));
+    let by = bench::name("boss", 1).to_string();
+    // As a client of NFS that was stopped before the link, and sends it all the same: the name is gone, and what it led to is there.
+    let reply = move |path: &str, done: std::io::Result<()>| {
+        if path != layout::PHASE_FAILED || lies_in(&retries, "phase", "end.1") {
+            return done;
+        }
+        retry::retry(&retries, bench::root()).expect("retried");
+        retries.link("phase/end.1", path)
+    };
+    end::name(&Shim { reply: Arc::new(reply), ..Shim::over(Arc::new(old.clone())) }, bench::root(), &by).expect("nothing is wrong");
+    assert!(lies_in(&old, "phase", "end.1") && !lies_in(&old, "phase", "end"), "it was retried");
+    assert!(!lies_in(&old, "phase", "failed"), "a job that runs has not failed");
+}
+
+#[test]
 fn it_does_harm_where_a_retry_leaves_the_names_that_ends_are_held_by() {
     let wrong: usize = SPELLS.into_iter().map(|stays| at_every_call(stays, 0, Weather::default(), ENDINGS).1.len()).sum();
     assert!(wrong > 0, "it must be found");
