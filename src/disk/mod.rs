@@ -32,6 +32,7 @@ pub mod rename;
 pub mod sim;
 pub mod together;
 pub mod watch;
+mod whole;
 
 /// One name in a listing. Names that begin with a dot (`.nfsXXXX`, our own temporaries) are never listed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

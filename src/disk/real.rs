@@ -16,7 +16,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ use tempfile::NamedTempFile;
 use super::patience::{self, Hanging};
 use super::rename::is_gone;
 use super::together::{Failed, Pile, Work};
-use super::{Disk, Entry, Flush, Hold, Lock, Look, Slate, Soon};
+use super::{Disk, Entry, Flush, Hold, Lock, Look, Slate, Soon, whole};
 use crate::here;
 
 /// Temporary files begin with this; the dot keeps them out of every listing.
@@ -155,6 +155,9 @@ impl Disk for RealDisk {
 
     fn open(&self, path: &str) -> io::Result<Box<dyn Hold>> {
         let (file, meta) = open_described(&self.path(path), OpenOptions::new().append(true))?;
+        if self.is_network() {
+            whole::drop_pages(&file);
+        }
         Ok(Box::new(RealHold { file, inode: (meta.dev(), meta.ino()), mount: self.mount }))
     }
 
@@ -214,29 +217,7 @@ impl Disk for RealDisk {
 
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         let (mut file, meta) = open_described(&self.path(path), OpenOptions::new().read(true))?;
-        // One byte more than there should be tells the end in the same call (std would ask for 32 bytes first, then twice as many).
-        let mut bytes = vec![0; usize::try_from(meta.len()).unwrap_or(usize::MAX).min(FIRST_READ_MAX) + 1];
-        let mut filled = 0;
-        let ended = loop {
-            match file.read(&mut bytes[filled..]) {
-                Ok(0) => break filled < bytes.len(),
-                Ok(n) => filled += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-            if filled as u64 == meta.len() || filled == bytes.len() {
-                break filled < bytes.len();
-            }
-        };
-        bytes.truncate(filled);
-        if !ended {
-            // One byte more than allowed tells a file that is too long, whatever its length was said to be.
-            file.take(limit.saturating_add(1).saturating_sub(filled as u64)).read_to_end(&mut bytes)?;
-        }
-        if bytes.len() as u64 > limit {
-            return Err(too_long(limit));
-        }
-        Ok(bytes)
+        whole::read(&mut file, meta.len(), limit, self.is_network())
     }
 
     fn touch(&self, path: &str) -> io::Result<()> {
@@ -322,9 +303,6 @@ pub fn create_draft(dir: &Path) -> io::Result<NamedTempFile> {
         |path: &Path| File::options().write(true).create(true).truncate(false).mode(0o666).custom_flags(bits(OFlags::NOFOLLOW)).open(path);
     tempfile::Builder::new().prefix(&name).rand_bytes(0).make_in(dir, create)
 }
-
-/// Most bytes read in one call where the length said to be there is not believed yet.
-const FIRST_READ_MAX: usize = 1 << 20;
 
 /// Opens a plain file: no link is followed, and a pipe under the name is refused where it would wait for its other end.
 pub(crate) fn open_plain(path: &Path, how: &OpenOptions) -> io::Result<File> {
@@ -415,10 +393,6 @@ fn bits(flags: OFlags) -> i32 {
     flags.bits() as i32
 }
 
-pub(super) fn too_long(limit: u64) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("longer than the {limit} bytes it may have"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -457,19 +431,6 @@ mod tests {
         disk.make_dir("claimed").expect("mkdir");
         assert!(disk.open("claimed").is_err());
         assert!(disk.read("claimed", 10).is_err());
-    }
-
-    #[test]
-    fn a_file_of_any_length_is_read_whole_or_refused() {
-        let (dir, disk) = disk();
-        for len in [0, 1, 4095, 4096, FIRST_READ_MAX - 1, FIRST_READ_MAX, FIRST_READ_MAX + 1, 3 * FIRST_READ_MAX + 5] {
-            let bytes: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
-            std::fs::write(dir.path().join("x"), &bytes).expect("written");
-            assert!(disk.read("x", len as u64).expect("allowed") == bytes, "{len}");
-            let refused = disk.read("x", (len as u64).saturating_sub(1)).map(|bytes| bytes.len());
-            assert!(len == 0 || refused.is_err_and(|error| error.kind() == io::ErrorKind::InvalidData), "{len}: one more than allowed");
-        }
-        assert!(RealDisk::at("/proc/self").read("status", 1 << 20).is_ok_and(|text| !text.is_empty()), "a length that is said to be 0");
     }
 
     #[test]
