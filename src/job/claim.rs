@@ -203,6 +203,10 @@ impl Claim {
     /// Gives the attempt up without fault; the coordinator issues the next at once. Never back to `pending/`: scans would miss a
     /// backward move, and the name would be used twice.
     pub fn give_back(self, disk: &dyn Disk) -> Result<Commit, Refusal> {
+        // What was taken away already is not to say that it was given back.
+        if !fresh::is_there(disk, &self.path()).unwrap_or(true) {
+            return Ok(Commit::Superseded);
+        }
         self.end(disk, Event::Ended(Ended::GivenBack), State::Expired)
     }
 

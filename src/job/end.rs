@@ -124,7 +124,7 @@ pub fn load(disk: &dyn Disk, root: &Path) -> Result<Option<End>> {
 fn parse(bytes: &[u8], path: &Path) -> Result<End> {
     serde_json::from_slice(bytes).map_err(|cause| {
         let error = Error::new(ErrorKind::Damaged, "cannot understand").on(path).because(cause);
-        error.advise("the file was damaged after it was written; move it away and start a coordinator, which writes it again")
+        error.advise("the file was damaged after it was written; move it away, and `finished` or `failed` beside it, and start a coordinator, which writes them again")
     })
 }
 

@@ -148,13 +148,24 @@ pub fn own_spot(name: &str, bytes: &[u8]) -> Option<Spot> {
     own.flatten()
 }
 
-/// Why `expired/NAME` lies there: its last line that says so. Without one: a claim was lost, an unclaimed copy was dropped.
+/// Why `expired/NAME` lies there, as whoever moved it there says: another, in the last such line; or else the attempt itself, which may say so, too, when it is taken away
+/// just before it can give itself back. Without a line: a claim was lost, an unclaimed copy was dropped.
 pub fn why_ended(name: &str, bytes: &[u8]) -> Ended {
-    let last = parse(bytes).into_iter().rev().find_map(|line| match line.event {
+    let by_others = ending(bytes, |line| line.by != name);
+    let said = by_others.or_else(|| own_ending(name, bytes));
+    said.unwrap_or(if name.contains('@') { Ended::Lost } else { Ended::Dropped })
+}
+
+/// What the attempt itself says of its end in `expired/`, if it lived to say it.
+pub fn own_ending(name: &str, bytes: &[u8]) -> Option<Ended> {
+    ending(bytes, |line| line.by == name)
+}
+
+fn ending(bytes: &[u8], is_wanted: impl Fn(&Line) -> bool) -> Option<Ended> {
+    parse(bytes).into_iter().rev().filter(is_wanted).find_map(|line| match line.event {
         Event::Ended(ended) => Some(ended),
         Event::Issued { .. } | Event::Claimed { .. } | Event::Reached(_) | Event::Result { .. } | Event::Error(_) => None,
-    });
-    last.unwrap_or(if name.contains('@') { Ended::Lost } else { Ended::Dropped })
+    })
 }
 
 #[cfg(test)]
@@ -197,6 +208,18 @@ mod tests {
         assert_eq!(why_ended("map-00001.a1", b""), Ended::Dropped);
         let line = Line::new("c", Event::Ended(Ended::GivenBack)).to_bytes();
         assert_eq!(why_ended(NAME, &line), Ended::GivenBack);
+    }
+
+    #[test]
+    fn whoever_moved_a_file_knows_why() {
+        let line = |by: &str, ended| Line::new(by, Event::Ended(ended)).to_bytes();
+        let (lost, given) = (line("boss", Ended::Lost), line(NAME, Ended::GivenBack));
+        for bytes in [[&lost[..], &given].concat(), [&given[..], &lost].concat()] {
+            assert_eq!(why_ended(NAME, &bytes), Ended::Lost, "it was taken, and woke up too late to give it back");
+            assert_eq!(own_ending(NAME, &bytes), Some(Ended::GivenBack));
+        }
+        assert_eq!(why_ended(NAME, &given), Ended::GivenBack);
+        assert_eq!(why_ended(NAME, &[lost, line("boss", Ended::Retracted)].concat()), Ended::Retracted, "the last of them");
     }
 
     #[test]

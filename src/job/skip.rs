@@ -52,8 +52,10 @@ pub fn said(state: State, name: &str, bytes: &[u8]) -> Said {
             TaskError::Input(_) | TaskError::Damaged(_) | TaskError::Command { .. } => Said::Nothing,
         },
         State::Expired => match record::why_ended(name, bytes) {
-            // A result: it was retracted, and whoever did so has not said it yet.
-            Ended::Lost if record::own_result(name, bytes).is_none() => noted("the process that worked on it died"),
+            // A result: it was retracted, and whoever did so has not said it yet. A word of its own: it lives.
+            Ended::Lost if record::own_result(name, bytes).is_none() && record::own_ending(name, bytes).is_none() => {
+                noted("the process that worked on it died")
+            }
             Ended::Lost | Ended::GivenBack | Ended::Dropped | Ended::Retracted => Said::Nothing,
         },
         State::Pending | State::Claimed | State::Done => Said::Nothing,

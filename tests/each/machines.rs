@@ -64,6 +64,34 @@ fn a_folder_that_may_not_be_entered_refuses_the_worker_and_fails_no_item() {
 }
 
 #[test]
+fn a_claim_taken_from_a_stopped_worker_is_lost_whatever_that_says_when_it_wakes() {
+    let farm = Farm::new();
+    let script = "until test -e go; do sleep 0.05; done; echo $1";
+    farm.ok(&["each", "--submit", "--job", "job", "--lease", "1s", "--max-lost", "2", "--", "sh", "-c", script, "sh", "{}", ":::", "a"]);
+    let worker = farm.start(&["worker", "job", "--slots", "1", "--quiet"]);
+    for attempt in [1, 2] {
+        let coordinator = farm.start(&["coordinator", "job", "--quiet"]);
+        let claim = farm.wait_for_name("job/claimed", &format!("map-00000.a{attempt}@"));
+        assert!(farm.signal_slot(&claim, Signal::STOP), "it lives");
+        farm.wait_for_name("job/expired", &claim);
+        assert!(farm.signal_slot(&claim, Signal::CONT), "it wakes");
+        let said = || String::from_utf8_lossy(&farm.read(&format!("job/expired/{claim}"))).into_owned();
+        if attempt == 1 {
+            // It has heeded, and goes on.
+            farm.wait_for_name("job/claimed", "map-00000.a2@");
+            coordinator.kill();
+        } else {
+            coordinator.ends_with(1);
+        }
+        assert!(said().trim_end().lines().last().is_some_and(|line| line.contains("\"lost\"")), "{}", said());
+    }
+    let status: serde_json::Value = serde_json::from_slice(&farm.ok(&["status", "job", "--json"]).stdout()).expect("JSON");
+    assert_eq!((status["taken_back"]["lost"].as_u64(), status["phase"].as_str()), (Some(2), Some("failed")));
+    farm.write("go", "");
+    worker.ends_with(0);
+}
+
+#[test]
 fn a_slot_whose_folder_becomes_a_loop_of_links_leaves_once_and_for_all() {
     let farm = Farm::new();
     farm.write("cw/x", "");
