@@ -80,7 +80,8 @@ fn wait_blocks_until_the_end_and_exits_as_the_job_ended() {
     waiting.ends_with(0);
     assert!(farm.has("job/phase/finished"));
     programs.iter().for_each(|program| program.ends_with(0));
-    farm.ok(&["wait", "job"]);
+    let told = farm.ok(&["wait", "job", "--json"]).stdout();
+    assert!(told.starts_with(b"{\"outcome\":\"finished\""), "{}", String::from_utf8_lossy(&told));
 }
 
 #[test]
@@ -205,8 +206,8 @@ fn clean_drops_the_shuffle_and_keeps_the_outputs() {
     assert_eq!(farm.names("job/shuffle"), [""; 0]);
     farm.same_bytes(&farm.ok(&["cat", "job"]).stdout(), &outputs, "cat after clean");
     farm.ok(&["status", "job"]);
-    farm.ok(&["clean", "job", "--all", "--yes"]);
-    assert!(!farm.has("job"), "the whole job is gone");
+    farm.ok(&["clean", "job", "--all"]);
+    assert!(!farm.has("job"), "the whole job is gone: nobody is asked where stdin is no terminal");
     assert!(farm.has("books"), "and nothing else");
 }
 

@@ -68,6 +68,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let job = Job::open(&args.job)?;
     check(&job)?;
+    if !args.no_compare {
+        can_be_compared(&job)?;
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
     on_signals(move |_| stopping.store(true, Relaxed))?;
@@ -174,6 +177,15 @@ fn verdict(args: &Args, job: &Job, end: &End, say: &dyn Fn(&str)) -> Result<Exit
     }
 }
 
+/// Refuses a job whose outputs no other run has again.
+fn can_be_compared(job: &Job) -> Result<()> {
+    if !job.spec.ask.is_of_commands() {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Failed, "cannot compare the outputs of").on(&job.root);
+    Err(error.because("its tasks are commands, which are not run again for that").advise("--no-compare leaves it out"))
+}
+
 /// The outputs, one after the other, beside what `sequential` of this very program writes.
 fn compare(job: &Job, end: &End) -> Result<Option<Difference>> {
     if !end.skipped.is_empty() {
@@ -181,10 +193,6 @@ fn compare(job: &Job, end: &End) -> Result<Option<Difference>> {
         return Err(error.because("bad records were skipped, and a sequential run skips none").advise("--no-compare leaves it out"));
     }
     let ask = &job.spec.ask;
-    if ask.is_of_commands() {
-        let error = Error::new(ErrorKind::Failed, "cannot compare the outputs of").on(&job.root);
-        return Err(error.because("its tasks are commands, which are not run again for that").advise("--no-compare leaves it out"));
-    }
     let program = std::env::current_exe().map_err(|error| Error::io("cannot find", "this program's own file", error))?;
     let mut command = Command::new(&program);
     command.arg("sequential").arg("--reduces").arg(ask.reduces.max(1).to_string());
@@ -265,10 +273,10 @@ mod tests {
     #[test]
     fn commands_are_not_run_again_to_compare() {
         let bench = Bench::finished();
-        let end = crate::job::end::load(&*bench.job().disk, &bench.root()).expect("read").expect("ended");
         let mut job = bench.job();
+        can_be_compared(&job).expect("an app is run again");
         job.spec.ask.app = crate::each::APP.to_owned();
-        let error = compare(&job, &end).expect_err("nothing to compare with").to_string();
+        let error = can_be_compared(&job).expect_err("nothing to compare with").to_string();
         assert!(error.contains("commands") && error.contains("--no-compare"), "{error}");
     }
 

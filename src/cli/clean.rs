@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Remove the whole job with the outputs in it; those that --output has put elsewhere stay
     #[arg(long)]
     all: bool,
-    /// Do not ask before removing the whole job
+    /// Do not ask before removing the whole job; nobody is asked where stdin is no terminal
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let root = job.root.display();
     let swept = if args.all {
         let _held = refuse_running(&job)?;
-        if !args.yes && !confirmed(&job.root)? {
+        if !args.yes && io::stdin().is_terminal() && !confirmed(&job.root)? {
             eprintln!("flockwork: nothing was removed");
             return Ok(ExitCode::from(super::FAILED));
         }
@@ -158,10 +158,6 @@ fn locked(disk: &dyn Disk, path: &str) -> io::Result<Option<(Box<dyn Hold>, Lock
 }
 
 fn confirmed(root: &Path) -> Result<bool> {
-    if !io::stdin().is_terminal() {
-        let error = Error::new(ErrorKind::Usage, "removing the whole job with its outputs needs --yes where nobody can be asked:");
-        return Err(error.on(root));
-    }
     eprint!("flockwork: remove the whole job {} with its outputs? [y/N] ", root.display());
     let _ = io::stderr().flush();
     let mut answer = String::new();

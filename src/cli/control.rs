@@ -28,7 +28,7 @@ pub(super) struct PauseArgs {
 
 #[derive(clap::Args)]
 #[command(after_help = "The same as `rm JOB/pause`.\n\
-                        Exit: 0 done; 1 the job has ended, or may not be acted on.\n\
+                        Exit: 0 done, or it was not paused; 1 it may not be acted on.\n\
                         Example: flockwork resume count")]
 pub(super) struct ResumeArgs {
     /// The job's directory

@@ -118,10 +118,15 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
         eprint!("{}", words_of_end(root, &end, (!ended_before).then(|| started.elapsed())));
     }
     if how.json {
-        let json = serde_json::to_string(&end).expect("an end has string keys only");
-        super::print(&format!("{}\n", json_for_terminal(&json)))?;
+        print_end(&end)?;
     }
     Ok(exit_of(&end))
+}
+
+/// How the job ended, as one JSON object on stdout.
+pub(super) fn print_end(end: &End) -> Result<()> {
+    let json = serde_json::to_string(end).expect("an end has string keys only");
+    super::print(&format!("{}\n", json_for_terminal(&json)))
 }
 
 fn tell(progress: &Progress, root: &Path, news: &News<'_>) {

@@ -30,8 +30,8 @@ pub(super) struct Args {
     /// Reads sorted lines before they leave the map task, and writes fewer; it may run any number of times
     #[arg(long, value_name = "CMD", value_parser = parse_command)]
     combiner: Option<String>,
-    /// Reads the sorted lines of its keys, writes an output file
-    #[arg(long, value_name = "CMD", value_parser = parse_command, required_unless_present = "no_reduce")]
+    /// Reads the sorted lines of its keys, writes an output file [default: cat, the sorted lines themselves]
+    #[arg(long, value_name = "CMD", value_parser = parse_command)]
     reducer: Option<String>,
     /// No reducer: what the mappers write are the outputs, one file per map task
     #[arg(long, conflicts_with_all = ["reducer", "combiner", "reduces", "shuffle", "bundle"])]
@@ -53,6 +53,9 @@ pub(super) struct Args {
     here: HereArgs,
 }
 
+/// The reducer of those who name none, as Hadoop Streaming has it.
+const IDENTITY: &str = "cat";
+
 impl Args {
     /// The commands as the app gets them.
     fn options(&self) -> BTreeMap<String, String> {
@@ -60,7 +63,7 @@ impl Args {
         let options = [
             ("mapper", Some(self.mapper.clone())),
             ("combiner", self.combiner.clone()),
-            ("reducer", self.reducer.clone()),
+            ("reducer", self.reducer.clone().or_else(|| (!self.no_reduce).then(|| IDENTITY.to_owned()))),
             (stream::NO_REDUCE, self.no_reduce.then(|| "true".to_owned())),
             ("timeout", timeout),
         ];

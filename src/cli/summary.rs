@@ -142,7 +142,8 @@ fn odd_attempts(end: &End, facts: &Facts) -> Option<String> {
     let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
     let reported = (failed > 0).then(|| format!("{} reported errors", plural(failed, "attempt")));
     let who = if failed > 0 { expired.to_string() } else { plural(expired, "attempt") };
-    let lost = (expired > 0).then(|| format!("{who} were lost or taken back{kinds}"));
+    let were = if expired == 1 { "was" } else { "were" };
+    let lost = (expired > 0).then(|| format!("{who} {were} lost or taken back{kinds}"));
     let told: Vec<String> = reported.into_iter().chain(lost).collect();
     Some(format!("on the way {}", told.join(" and ")))
 }

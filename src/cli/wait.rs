@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::open::Job;
 use super::progress::Progress;
-use super::run::{exit_of, on_signals};
+use super::run::{exit_of, on_signals, print_end};
 use super::summary::words_of_end;
 use crate::disk::Disk;
 use crate::disk::rename::is_gone;
@@ -42,6 +42,9 @@ pub(super) struct Args {
     /// Say only what is wrong
     #[arg(short, long)]
     quiet: bool,
+    /// Print how the job ended, as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
@@ -64,6 +67,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     };
     if !args.quiet || end.error.is_some() {
         eprint!("{}", words_of_end(root, &end, None));
+    }
+    if args.json {
+        print_end(&end)?;
     }
     Ok(exit_of(&end))
 }

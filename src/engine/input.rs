@@ -228,7 +228,15 @@ impl Anchor {
         let missing = absolute.strip_prefix(exists).expect("an ancestor is a prefix");
         let settled = exists.canonicalize().map_err(refused)?;
         let dev = fs::metadata(&settled).map_err(refused)?.dev();
-        Ok(Anchor { job: settled.join(missing), dev, last: None })
+        // What is missing is made of plain folders: there `..` is what it looks like.
+        let job = missing.components().fold(settled, |mut place, part| {
+            match part {
+                Component::ParentDir => _ = place.pop(),
+                part => place.push(part),
+            }
+            place
+        });
+        Ok(Anchor { job, dev, last: None })
     }
 
     fn stored(&mut self, file: &Path) -> Result<String> {

@@ -128,7 +128,6 @@ pub const GROUPS: &[(&str, &[Mistake])] = &[
         said("stdout that takes nothing", "flockwork cat j > /dev/full", 1, ["cannot write to", "stdout", "free space"]).after(FINISHED),
         said("one task's output of a job that is no farm of commands", "flockwork cat j map-00000", 2, ["jobs of commands", "j", "`flockwork cat JOB`"]).after(FINISHED),
         said("cleaning a job that runs", "flockwork clean j", 1, ["cannot clean a job that has not ended", "j", "wait for it or cancel it"]).after(SUBMITTED),
-        said("removing a job in a script", "flockwork clean --all j", 2, ["removing the whole job", "j", "--yes"]).after(FINISHED),
         said("waiting for too long", "flockwork wait j --timeout 1s", 1, ["there is no end yet", "j", "`flockwork status`"]).after(SUBMITTED),
         said("waiting for a job that does not exist", "flockwork wait j", 1, ["no job in j", "no such folder", "makes one"]),
         said("a job after itself", "flockwork submit wc a.txt --job j --after j", 2, ["cannot start after itself", "j", "--after"]),
@@ -151,7 +150,6 @@ pub const GROUPS: &[(&str, &[Mistake])] = &[
         said("a mapper that is not executable", "flockwork stream --mapper ./map.sh --reducer cat --job j --slots 1 -q a.txt", 1, ["cannot start `./map.sh`", "the mapper", "chmod +x"]).after("echo cat > map.sh").leaving_a_job(),
         said("a mapper that ends badly", "flockwork stream --mapper 'sh -c \"echo no more >&2; exit 3\"' --reducer cat --job j --slots 1 -q a.txt", 1, ["ended with status 3", "on input a.txt", "no more"]).leaving_a_job(),
         said("a quote that is not closed", "flockwork stream --mapper \"sh -c 'cat\" --reducer cat --job j a.txt", 2, ["the quote ' is not closed", "--mapper", "--help"]),
-        said("a stream without a reducer", "flockwork stream --mapper cat --job j a.txt", 2, ["not provided", "--reducer", "--help"]),
     ]),
     ("Workers that die", &[
         said("a command that takes its worker along", "flockwork stream --mapper 'sh -c \"kill -9 $PPID\"' --reducer cat --job j --slots 1 -q --max-lost 2 a.txt", 1, ["map-00000 was lost", "the job in j failed", "`flockwork retry j`"]).leaving_a_job(),

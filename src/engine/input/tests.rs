@@ -146,6 +146,7 @@ fn a_stored_folder_need_not_exist_yet() {
     assert_eq!(stored("job/output", "job"), "output");
     assert_eq!(stored("link/out", "job"), "../far/away/out");
     assert_eq!(stored("out", "link/job"), "../../../out");
+    assert_eq!(stored("out", "none/../job"), "../out");
 }
 
 #[test]
