@@ -97,6 +97,8 @@ fn equal_jobs_take_turns_also_with_one_slot() {
         submit_slow(&farm, job, &["-o", "ms=400"]);
     }
     let leads = coordinator(&farm, &["--drain"]);
+    // A job that has nothing to be done yet is not begun.
+    let _ = ["a", "b"].map(|job| farm.wait_for_name(&format!("farm/{job}/pending"), "map-"));
     let works = worker(&farm, &["--slots", "1", "--drain"]);
     works.ends_with(0);
     leads.ends_with(0);
