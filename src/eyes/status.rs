@@ -245,8 +245,10 @@ pub fn of(disk: &dyn Disk, root: &Path, spec: &Spec, shape: Option<Shape>, snaps
         end: end.map(EndSeen::of),
         ..seen
     };
-    let waits_for = if shape.is_none() && status.end.is_none() { may_start(root, &spec.ask)? } else { Start::Now };
-    status.hints = show::hints(&status, spec.ask.lease(), &waits_for);
+    let waits_for = if shape.is_none() && status.end.is_none() { may_start(root, &spec.ask) } else { Ok(Start::Now) };
+    status.hints = show::hints(&status, spec.ask.lease(), waits_for.as_ref().unwrap_or(&Start::Now));
+    // Another job that cannot be looked at is no reason to say nothing of this one.
+    status.hints.extend(waits_for.err().map(|error| error.to_string()));
     if shape.is_none()
         && let Ok(MapPlan::Lost(trace)) = lost::map_plan(disk, root, Belief::Glance)
     {
