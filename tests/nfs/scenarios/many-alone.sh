@@ -1,5 +1,5 @@
 # A job of very many tasks that do nothing, a file each, completes, each task once; what it asks of the server, all told.
-# long: 4.2/100000
+# long: 4.2/20000
 # number: of tasks; any will do, as in many-alone/4.2/2000
 mkdir -p $SERVER/in
 seq "$ARGUMENT" > $SERVER/in/lines
