@@ -304,6 +304,11 @@ fn a_job_that_waits_for_another_says_so_in_status() {
     };
     let [hint] = &hints("second")[..] else { panic!("one: {:?}", hints("second")) };
     assert!(hint.starts_with("it starts after ") && hint.contains("first"), "{hint}");
+    farm.start_as("mv", &["first/phase", "first/kept"]).ends_with(0);
+    std::os::unix::fs::symlink("phase", farm.path("first/phase")).expect("a loop");
+    assert!(hints("second").iter().any(|hint| hint.starts_with("cannot look at ")), "and what it cannot see: {:?}", hints("second"));
+    std::fs::remove_file(farm.path("first/phase")).expect("removed");
+    farm.start_as("mv", &["first/kept", "first/phase"]).ends_with(0);
     farm.ok(&["cancel", "first"]);
     farm.run(&["coordinator", "first", "-q"]).ends_with(1);
     let [hint] = &hints("second")[..] else { panic!("one: {:?}", hints("second")) };
