@@ -75,6 +75,14 @@ pub fn plural(n: u64, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
+/// The text, or its first so many characters and an ellipsis.
+pub fn cut(text: &str, chars: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// The wall clock as RFC 3339 in UTC, for files and logs that people read. Nothing decides by it.
 pub fn stamp_utc() -> String {
     in_ms(jiff::Timestamp::now())
@@ -206,6 +214,12 @@ mod tests {
         assert!(!safe.chars().any(steers) && safe.contains("\\u202e"), "{safe}");
         assert_eq!(serde_json::from_str::<String>(&safe).expect("read"), text, "the same text for scripts");
         assert!(matches!(for_terminal("plain é 日本"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(["", "é日", "é日本", "é日本x"].map(|text| cut(text, 3)), ["", "é日", "é日本", "é日本…"]);
+        assert!(matches!(cut("abc", 3), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -49,6 +49,16 @@ impl Bench {
         Bench { dir, coordinator, claimer: Claimer::new(worker), presence }
     }
 
+    /// A job all of whose maps are done, and whose reduces can be claimed.
+    pub fn with_maps_done() -> Bench {
+        let mut bench = Bench::planned();
+        while !bench.claim_is_reduce() {
+            bench.work();
+            bench.tick();
+        }
+        bench
+    }
+
     /// A job that ran to its good end.
     pub fn finished() -> Bench {
         let mut bench = Bench::planned();

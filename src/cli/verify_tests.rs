@@ -192,11 +192,7 @@ fn scenario_23_foreign_files_are_notes_and_no_faults() {
 
 #[test]
 fn a_map_that_was_retracted_and_replaced_is_no_fault_but_one_without_a_replacement_is() {
-    let mut bench = Bench::planned();
-    while !bench.claim_is_reduce() {
-        bench.work();
-        bench.tick();
-    }
+    let mut bench = Bench::with_maps_done();
     let damaged = first(&bench, "done", "map-00001").replace("done/", "");
     let claim = bench.claim().expect("a reduce");
     let said = claim.fail(&*bench.job().disk, TaskError::Damaged(vec![damaged.clone()])).map_err(|refusal| refusal.1);
@@ -243,11 +239,7 @@ fn a_job_that_is_not_planned_yet_or_was_cancelled_before_is_without_fault() {
 
 #[test]
 fn a_missing_reduce_plan_is_found_where_there_were_reduce_tasks() {
-    let mut bench = Bench::planned();
-    while !bench.claim_is_reduce() {
-        bench.work();
-        bench.tick();
-    }
+    let mut bench = Bench::with_maps_done();
     let plan = std::fs::read(bench.path("phase/reduce")).expect("read");
     for is_ended in [false, true] {
         std::fs::remove_file(bench.path("phase/reduce")).expect("removed");

@@ -2,8 +2,7 @@
 //!
 //! [`Coordinator::tick`] is the whole of it: snapshot -> plan -> apply. It opens no input, shuffle or output data, runs no user code, and keeps only caches of files that
 //! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `maps`, `bundling`, `window`, `backup`, `apply`,
-//! `results`, `leases`, `sightings`, `serve`,
-//! `trouble`.
+//! `results`, `leases`, `sightings`, `serve`, `trouble`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -57,7 +57,7 @@ fn once(file: &mut File, len: u64, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The refusal of a file that is longer than it may be.
-pub(super) fn too_long(limit: u64) -> io::Error {
+fn too_long(limit: u64) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("longer than the {limit} bytes it may have"))
 }
 

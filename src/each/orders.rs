@@ -19,11 +19,8 @@ use super::items::{Form, Items};
 use super::template::{Template, shown};
 use crate::engine::sum;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::spec::Ask;
-use crate::units::plural;
-
-/// So much of what was typed is told where another job has other words.
-const TOLD_CHARS_MAX: usize = 60;
+use crate::job::spec::{Ask, TOLD_CHARS_MAX};
+use crate::units::{cut, plural};
 
 /// The option that tells these items from others.
 pub const SUM: &str = "sum";
@@ -80,7 +77,7 @@ impl Orders {
 /// What `asked` asks otherwise than the job that is `there`, both of commands, in the words of whoever typed it.
 pub fn differences(there: &Ask, asked: &Ask) -> Result<Vec<String>> {
     let (here, other) = (typed(there)?, typed(asked)?);
-    let sum = |ask: &Ask| ask.options.get("sum").cloned().unwrap_or_default();
+    let sum = |ask: &Ask| ask.options.get(SUM).cloned().unwrap_or_default();
     let mut told = Vec::new();
     if sum(there) != sum(asked) {
         let (here, other) = (size(&sum(there)), size(&sum(asked)));
@@ -89,7 +86,10 @@ pub fn differences(there: &Ask, asked: &Ask) -> Result<Vec<String>> {
         told.push(format!("its items came from {}, not from {}", source(there), source(asked)));
     }
     let pairs = here.iter().zip(&other).filter(|((_, here), (_, other))| here != other);
-    told.extend(pairs.map(|((name, here), (_, other))| format!("{name} is {} there, not {}", short(here), short(other))));
+    told.extend(
+        pairs
+            .map(|((name, here), (_, other))| format!("{name} is {} there, not {}", cut(here, TOLD_CHARS_MAX), cut(other, TOLD_CHARS_MAX))),
+    );
     // What has no word of its own here is told as it is written down.
     Ok(if told.is_empty() { there.differences(asked) } else { told })
 }
@@ -126,14 +126,6 @@ fn source(ask: &Ask) -> String {
         Some(":::") => "the command line".to_owned(),
         Some(file) => format!("`{file}`"),
         None => "nowhere".to_owned(),
-    }
-}
-
-fn short(text: &str) -> String {
-    if text.chars().count() > TOLD_CHARS_MAX {
-        format!("{}…", text.chars().take(TOLD_CHARS_MAX).collect::<String>())
-    } else {
-        text.to_owned()
     }
 }
 

@@ -200,9 +200,7 @@ impl Pattern<'_> {
             spells_dots: rest.split(['/', '{', ',']).any(|part| part.starts_with('.')),
         })
     }
-}
 
-impl Pattern<'_> {
     /// A link that leads nowhere, or back, where the pattern neither matches it nor would have to go on through it.
     fn is_beside(&self, error: &walkdir::Error) -> bool {
         let inner = error.path().and_then(|path| path.strip_prefix(self.root).ok());

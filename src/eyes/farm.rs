@@ -32,7 +32,7 @@ use crate::job::plan::Plan;
 use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::{self, Spec};
 use crate::planner::after::{Start, may_start};
-use crate::units::{for_terminal, on_one_line, plural};
+use crate::units::{cut, for_terminal, on_one_line, plural};
 
 /// Longest note in the table, in characters.
 const NOTE_CHARS_MAX: usize = 60;
@@ -146,11 +146,8 @@ impl FarmStatus {
         let mut lines = vec![["JOB", "PRIORITY", "PHASE", "DONE", "CLAIMED", "PENDING", "WORKERS", "NOTE"].map(str::to_owned)];
         for row in &self.jobs {
             let phase = if row.paused { format!("{}, paused", row.phase) } else { row.phase.to_owned() };
-            let note = on_one_line(&first_words(row.note.as_deref().unwrap_or_default())).into_owned();
-            let short = match note.chars().count() > NOTE_CHARS_MAX {
-                true => note.chars().take(NOTE_CHARS_MAX).chain(['…']).collect(),
-                false => note,
-            };
+            let note = first_words(row.note.as_deref().unwrap_or_default());
+            let short = cut(&on_one_line(&note), NOTE_CHARS_MAX).into_owned();
             let numbers = [row.claimed, row.pending, row.workers].map(|n| n.to_string());
             let [claimed, pending, workers] = numbers;
             let done = format!("{}/{}", row.done, row.tasks);

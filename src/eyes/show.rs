@@ -231,6 +231,16 @@ fn quiet(ms: Option<u64>) -> String {
     ms.map_or_else(|| "at an unknown time".to_owned(), |ms| format!("{} before the newest sign of life", span(ms)))
 }
 
+fn without_a_leader(status: &Status, is_long: impl Fn(u64) -> bool, job: &str) -> Option<String> {
+    match &status.coordinator {
+        None => Some(format!("no coordinator has led this job so far; start one with `flockwork coordinator {job}`")),
+        Some(lead) if lead.quiet_ms.is_some_and(is_long) => {
+            Some(format!("the coordinator has fallen silent; start another with `flockwork coordinator {job}`"))
+        }
+        Some(_) => None,
+    }
+}
+
 /// What to do where nothing can move, as far as one look can tell.
 pub(super) fn hints(status: &Status, lease: Duration, waits_for: &Start) -> Vec<String> {
     let (mut hints, job) = (Vec::new(), for_shell(Path::new(&status.job)));
@@ -242,7 +252,7 @@ pub(super) fn hints(status: &Status, lease: Duration, waits_for: &Start) -> Vec<
     }
     let is_long = |ms: u64| Duration::from_millis(ms) > lease.saturating_mul(3);
     match waits_for {
-        Start::Now => {}
+        Start::Now => hints.extend(without_a_leader(status, is_long, &job)),
         Start::Later(other) => {
             hints.push(format!("it starts after {other}, which has not ended; a coordinator that waits for that shows nothing here"))
         }
@@ -250,31 +260,24 @@ pub(super) fn hints(status: &Status, lease: Duration, waits_for: &Start) -> Vec<
             hints.push(format!("it does not start, for {why}; `flockwork retry` helps that one, `flockwork cancel {job}` ends this one"))
         }
     }
-    match &status.coordinator {
-        _ if *waits_for != Start::Now => {}
-        None => hints.push(format!("no coordinator has led this job so far; start one with `flockwork coordinator {job}`")),
-        Some(lead) if lead.quiet_ms.is_some_and(is_long) => {
-            hints.push(format!("the coordinator has fallen silent; start another with `flockwork coordinator {job}`"));
-        }
-        Some(_) => {}
-    }
     if status.controls.contains(&"cancel") {
         hints.push("it is to be cancelled: its coordinator ends it as soon as it looks".to_owned());
     } else if status.paused {
         hints.push(format!("the job is paused; `flockwork resume {job}` lets it go on"));
     }
+    if *waits_for != Start::Now {
+        return hints;
+    }
     let start = format!("start one with `flockwork worker {job}`");
-    match status.no_worker_until_now_ms(lease) {
-        _ if *waits_for != Start::Now => {}
-        Some(ms) if status.workers.is_empty() && Duration::from_millis(ms) < lease => {
-            hints.push(format!("no worker is registered; {start}"))
-        }
+    // Before a lease is over nobody is missed.
+    let is_missed = |ms: &u64| !status.workers.is_empty() || Duration::from_millis(*ms) >= lease;
+    match status.no_worker_until_now_ms(lease).filter(is_missed) {
         Some(ms) if status.workers.is_empty() => hints.push(format!("no worker has been seen for {}; {start}", span(ms))),
         Some(ms) => hints.push(format!("no worker has been seen for {}: those that are registered are silent; {start}", span(ms))),
         None if status.workers.is_empty() => hints.push(format!("no worker is registered; {start}")),
         None => {}
     }
-    if let Some(ms) = status.newest_ago_ms.filter(|ms| is_long(*ms) && *waits_for == Start::Now) {
+    if let Some(ms) = status.newest_ago_ms.filter(|ms| is_long(*ms)) {
         let ago = span(ms);
         hints.push(format!(
             "nobody here has given a sign of life for {ago}, if this machine's clock and the server's agree; start a coordinator with `flockwork coordinator {job}`"

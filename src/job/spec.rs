@@ -11,6 +11,7 @@ use crate::data::ShuffleForm;
 use crate::disk::{Created, Disk, create, fresh};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ORDER_MAX;
+use crate::units::cut;
 
 /// The on-disk format of jobs whose tasks have a file each.
 pub const FORMAT: u32 = 1;
@@ -28,6 +29,8 @@ pub(super) const SPEC_BYTES_MAX: u64 = 64 << 20;
 pub const COMMANDS_APP: &str = "each";
 /// The app of jobs whose mapper and reducer are commands; it may do without a reducer.
 pub const STREAM_APP: &str = "stream";
+/// So many characters of a value are told where another job has another.
+pub const TOLD_CHARS_MAX: usize = 60;
 /// Most reduce tasks, and so output files.
 pub const REDUCES_MAX: u32 = 100_000;
 
@@ -219,7 +222,7 @@ impl Ask {
         }
         let short = |value: Option<&serde_json::Value>| {
             let text = value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
-            if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
+            cut(&text, TOLD_CHARS_MAX).into_owned()
         };
         let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
         let differing = names.into_iter().filter(|name| here.get(*name) != there.get(*name));

@@ -28,7 +28,7 @@ use crate::ids::{Block, ClaimName, WorkerName};
 use crate::job::layout::{self, ITEMS};
 use crate::job::plan::Read;
 use crate::job::spec::Spec;
-use crate::units::now_ms;
+use crate::units::{cut, now_ms};
 
 /// What is held of a stream before it is written to the segment.
 const KEPT_BYTES: usize = 1 << 20;
@@ -145,9 +145,7 @@ fn cannot_start(error: Error, ran: Ran) -> Result<(Option<Ended>, Ran, String), 
 
 /// An item as it is told in an error.
 fn short(item: &[u8]) -> String {
-    let text = String::from_utf8_lossy(item);
-    let short: String = text.chars().take(ITEM_CHARS_TOLD).collect();
-    if short.len() < text.len() { format!("{short}…") } else { short }
+    cut(&String::from_utf8_lossy(item), ITEM_CHARS_TOLD).into_owned()
 }
 
 fn range_of(split: &Split) -> Option<(u64, u64)> {

@@ -360,8 +360,7 @@ impl Worker {
         // Told to leave while it claimed: the claim is given back already.
         let ran = if control.is_cancelled() { Err(Failure::Cancelled) } else { self.run(&name, &control, tasks, pulse) };
         let Some(claim) = pulse.finish() else { return Ok(Turn::Leave) };
-        // Cancelled: its name was found gone from `claimed/`. Giving it back then only says so in `expired/`, where whoever took it has put it: the
-        // rename cannot tell the two apart, and need not.
+        // Cancelled: its name was found gone from `claimed/`. Giving it back then finds it gone, and says nothing.
         let was_taken = matches!(ran, Err(Failure::Cancelled));
         let commit = self.end(claim, ran, pulse, &control);
         pulse.rest();

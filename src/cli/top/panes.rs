@@ -6,8 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::draw::Paint;
 use super::screen::{Pane, Sort};
-use crate::eyes::farm::first_words;
-use crate::eyes::farm::{FarmStatus, Row};
+use crate::eyes::farm::{FarmStatus, Row, first_words};
 use crate::eyes::span;
 use crate::eyes::status::{Status, WorkerSeen};
 use crate::units::on_one_line;
