@@ -25,7 +25,7 @@
 //! | each | [`each`] | acting: it says what a job of commands is made of |
 //! | job, engine | [`job`], [`engine`] | each other; `job` reaches the file system only through [`disk::Disk`] |
 //! | disk | [`disk`], [`command`] | policy: every hazard of a shared mount has one home, and so has every hazard of a user's command |
-//! | words | [`app`], [`control`], [`data`], [`error`], [`here`], [`ids`], [`partition`], [`units`] | the file system |
+//! | words | [`app`], [`control`], [`data`], [`error`], [`here`], [`ids`], [`partition`], `say`, [`units`] | the file system |
 //!
 //! # Reading order
 //! `README.md`, [`ids`], [`job::layout`], [`disk`], [`job::claim`], [`coordinator::plan`], [`coordinator::leases`], [`worker`], [`app`], [`engine`]; of what people see [`eyes::status`], then [`eyes::history`]. `docs/architecture.md` has the
@@ -52,6 +52,7 @@ pub mod ids;
 pub mod job;
 pub mod partition;
 pub mod planner;
+mod say;
 pub mod units;
 pub mod worker;
 

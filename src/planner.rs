@@ -11,7 +11,7 @@ use crate::app::Options;
 use crate::data::{BadRecord, Failure, ShuffleForm, Split};
 use crate::disk::Disk;
 use crate::disk::real::{self, RealDisk};
-use crate::each::orders::{self, is_each};
+use crate::each::orders;
 use crate::engine::split::{SplitRule, plan_splits, whole_files};
 use crate::engine::{self, AnyApp, AppEntry, input};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,7 +53,7 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
         Holds::OtherThings(name) => return Err(refuse_other_things(root, &name)),
     }
     // Everything that can be wrong is found before anything is made.
-    let (splits, ranges) = splits(&*app, root, ask)?;
+    let (splits, ranges) = splits(&*app, root, ask, Path::new(""))?;
     let mut ask = ask.clone();
     if ask.output != OUTPUT {
         ask.output = output_dir(Path::new(&ask.output), root, &ask.inputs)?;
@@ -113,15 +113,11 @@ fn with_reduces(app: &dyn AnyApp, ask: &Ask) -> Ask {
 fn plan_if_needed(make: impl FnOnce(&Ask) -> Result<Box<dyn AnyApp>>, root: &Path, disk: Arc<dyn Disk>, spec: Spec) -> Result<Planned> {
     if is_planned(&*disk, root)? {
         // Nothing is to be done.
-    } else if is_each(&spec.ask) {
+    } else if spec.ask.is_of_commands() {
         commands::plan_commands(&*disk, root, &spec)?;
     } else {
-        let mut ask = spec.ask.clone();
-        for typed in ask.inputs.iter_mut().filter(|typed| Path::new(typed).is_relative()) {
-            *typed = Path::new(&spec.cwd).join(&*typed).to_string_lossy().into_owned();
-        }
-        let (mut splits, ranges) = splits(&*make(&ask)?, root, &ask)?;
-        as_typed(&mut splits, &spec.cwd);
+        // File names in an app's output are as the user typed them, whoever plans.
+        let (splits, ranges) = splits(&*make(&spec.ask)?, root, &spec.ask, Path::new(&spec.cwd))?;
         let _ = plan::create_map(&*disk, root, &spec.id, &splits, ranges)?;
     }
     let maps = maps(&*disk, root)?;
@@ -138,24 +134,14 @@ fn is_planned(disk: &dyn Disk, root: &Path) -> Result<bool> {
     }
 }
 
-/// File names in an app's output are as the user typed them, whoever plans.
-fn as_typed(splits: &mut [Split], cwd: &str) {
-    let prefix = format!("{cwd}/");
-    for piece in splits.iter_mut().flat_map(|split| &mut split.pieces) {
-        if let Some(typed) = piece.name.strip_prefix(&prefix) {
-            piece.name = typed.to_owned();
-        }
-    }
-}
-
 fn maps(disk: &dyn Disk, root: &Path) -> Result<u32> {
     let plan = Plan::map(disk, root)?;
     plan.map(|plan| plan.head().maps).ok_or_else(|| Error::new(ErrorKind::Vanished, "cannot find the plan just written in").on(root))
 }
 
-/// The map tasks, and the ranges of keys where the app asks for them.
-fn splits(app: &dyn AnyApp, root: &Path, ask: &Ask) -> Result<(Vec<Split>, Option<RangeTable>)> {
-    let files = input::resolve(&ask.inputs, root)?;
+/// The map tasks of inputs that were typed in the folder `here`, and the ranges of keys where the app asks for them.
+fn splits(app: &dyn AnyApp, root: &Path, ask: &Ask, here: &Path) -> Result<(Vec<Split>, Option<RangeTable>)> {
+    let files = input::resolve_in(here, &ask.inputs, root)?;
     let splits = plan_splits(&files, app.unit(), &SplitRule { bytes: ask.split_bytes, lines: ask.split_lines })?;
     if !app.has_reduce() && splits.len() > REDUCES_MAX as usize {
         let error = Error::new(ErrorKind::Input, format!("a job has {REDUCES_MAX} output files at most, not {}", splits.len()));
@@ -226,7 +212,7 @@ fn check_same(root: &Path, there: &Spec, asked: &Ask) -> Result<()> {
         asked.output = input::stored_folder(Path::new(&asked.output), root)?;
     }
     let relative = asked.inputs.iter().any(|typed| Path::new(typed).is_relative());
-    let are_commands = is_each(&there.ask) && is_each(&asked);
+    let are_commands = there.ask.is_of_commands() && asked.is_of_commands();
     let mut differs = if are_commands { orders::differences(&there.ask, &asked)? } else { there.ask.differences(&asked) };
     if relative && there.cwd != cwd()? {
         let what = if are_commands { "it was submitted" } else { "the inputs were typed" };
@@ -275,7 +261,10 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 fn cwd() -> Result<String> {
     let here = std::env::current_dir().map_err(|error| Error::io("cannot tell", "the current directory", error))?;
-    Ok(here.to_string_lossy().into_owned())
+    here.into_os_string().into_string().map_err(|here| {
+        let error = Error::new(ErrorKind::Usage, "cannot submit a job from the folder").on(here).because("its path is not UTF-8");
+        error.advise("do so from another folder, or through a link of another name")
+    })
 }
 
 #[cfg(test)]

@@ -189,6 +189,42 @@ fn scenario_21_a_job_that_vanishes_in_mid_run_ends_everybody_and_stays_away() {
 }
 
 #[test]
+fn a_worker_that_waits_in_a_job_says_so_when_the_job_goes_away() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "wc", "books", "--job", "job", "--lease", "1s"]);
+    let worker = farm.start(&["worker", "job", "--slots", "2"]);
+    farm.wait_for_names("job/workers", 2);
+    rustix::fs::rename(farm.path("job"), farm.path("gone")).expect("moved");
+    worker.fails_saying(1, &["no job any more in"]);
+    assert!(!farm.has("job"), "nobody makes it again: {:?}", tree(&farm, "job"));
+}
+
+#[test]
+fn a_coordinator_leaves_another_job_alone_that_takes_the_place_of_its_own() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "wc", "books", "--job", "job", "-r", "2", "--lease", "1s"]);
+    farm.ok(&["submit", "wc", "books", "--job", "next", "-r", "9", "--lease", "1s"]);
+    let coordinator = farm.start(&["coordinator", "job"]);
+    farm.wait_for_name("job/pending", "map-");
+    rustix::fs::rename(farm.path("job"), farm.path("gone")).expect("moved");
+    rustix::fs::rename(farm.path("next"), farm.path("job")).expect("moved");
+    coordinator.fails_saying(1, &["another job lies in"]);
+    assert!(farm.names("job/pending").is_empty(), "it issued nothing there");
+    farm.ok(&["run", "wc", "books", "--job", "job", "-r", "9", "--lease", "1s"]);
+    assert_eq!(farm.names("job/output").iter().filter(|name| name.starts_with("mr-out-")).count(), 9);
+}
+
+#[test]
+fn a_stderr_that_cannot_be_written_changes_nothing_else() {
+    let farm = Farm::with_books();
+    let with_full = |args: &str| farm.start_as("sh", &["-c", &format!("exec '{FLOCKWORK}' {args} 2> /dev/full")]);
+    with_full("run wc books --job job").ends_with(0);
+    farm.finished_with("job", &farm.sequential("wc", &["books"]));
+    with_full("status nothing").ends_with(1);
+    with_full("nonsense").ends_with(2);
+}
+
+#[test]
 fn scenario_22_a_damaged_job_json_is_told_with_a_remedy() {
     let farm = Farm::new();
     farm.write("a", "word\n");

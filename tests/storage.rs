@@ -62,6 +62,23 @@ ends_well $run
 }
 
 #[test]
+fn scenario_08_a_command_is_run_once_though_the_disk_is_too_full_for_what_it_said() {
+    run(r#"
+head -c 100000000 /dev/zero > mnt/filler || true
+truncate -s -200000 mnt/filler
+"$f" each --job mnt/job --lease 1s --slots 1 --quiet -- sh -c 'echo once >> ran; head -c 400000 /dev/zero' ::: item & each=$!
+until_it says 'in trouble: .*o space'
+sleep 4
+kill -0 $each
+rm mnt/filler
+wait $each
+[ "$(wc -l < ran)" = 1 ]
+[ "$("$f" cat mnt/job | wc -c)" = 400000 ]
+"$f" verify mnt/job
+"#);
+}
+
+#[test]
 fn scenario_09_a_read_only_file_system_is_named_and_the_job_on_it_is_unharmed() {
     run(r#"
 "$f" submit grep -o pattern=e --job mnt/job --lease 1s -r 3 text

@@ -159,7 +159,7 @@ fn who_waits_sees_how_far_it_is() {
     let farm = Farm::new();
     let each = gated(&farm);
     let wait = farm.start(&["wait", "job"]);
-    farm.wait_for("it says how far the job is", || wait.stderr().contains("flockwork: map 0/4, 2 running, 2 workers").then_some(()));
+    farm.wait_for("it says how far the job is", || wait.stderr().contains("flockwork: map 0/4, 2 claimed, 2 workers").then_some(()));
     farm.write("go", "");
     each.ends_with(1);
     wait.fails_saying(1, &["1 of 4 tasks failed for good", "flockwork retry job"]);

@@ -61,8 +61,8 @@ pub(super) struct JobArgs {
     #[arg(long)]
     pub no_backup: bool,
     /// Where the outputs go [default: JOB/output]
-    #[arg(long, value_name = "DIR")]
-    pub output: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub output: Option<String>,
     #[command(flatten)]
     pub farm: FarmArgs,
 }
@@ -152,7 +152,7 @@ pub(super) fn ask_of((app, options): (&str, BTreeMap<String, String>), inputs: V
         priority: job.farm.priority,
         bundle: job.bundle.map_or(Bundle::Auto, Bundle::AtMost),
         after: Vec::new(),
-        output: job.output.as_ref().map_or_else(|| OUTPUT.to_owned(), |dir| dir.to_string_lossy().into_owned()),
+        output: job.output.clone().unwrap_or_else(|| OUTPUT.to_owned()),
     }
 }
 

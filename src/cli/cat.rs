@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::open::Job;
-use crate::each::orders::is_each;
 use crate::engine::sum;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::{self, status};
@@ -15,8 +14,10 @@ use crate::job::end::{self, End, Outcome, OutputSum};
 use crate::units::{for_shell, on_one_line};
 
 #[derive(clap::Args)]
-#[command(after_help = "Exit: 0 written; 1 there are no outputs, or they are not what the job made.\n\
-                        Example: flockwork cat count | sort -k2nr | head")]
+#[command(
+    after_help = "Exit: 0 written; 1 there are no outputs, tasks of a job of commands are missing, or the outputs are not what the job made; 2 no such task.\n\
+                        Example: flockwork cat count | sort -k2nr | head"
+)]
 pub(super) struct Args {
     /// The job's directory
     job: PathBuf,
@@ -29,7 +30,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let job = Job::open(&args.job)?;
-    if is_each(&job.spec.ask) {
+    if job.spec.ask.is_of_commands() {
         return super::cat_items::cat(&job, args.task.as_deref(), args.tag, &mut io::stdout().lock(), &mut io::stderr().lock());
     }
     if args.task.is_some() || args.tag {

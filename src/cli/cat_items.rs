@@ -14,6 +14,7 @@ use crate::eyes::items::{Fates, Items, Went};
 use crate::ids::{ClaimName, Phase, TaskId};
 use crate::job::layout;
 use crate::job::snapshot::{Belief, Shape, Snapshot};
+use crate::say::say;
 
 /// Segments held open: there is one per worker process that ever was.
 const OPEN_MAX: usize = 64;
@@ -43,7 +44,7 @@ pub(super) fn cat(job: &Job, task: Option<&str>, tag: bool, out: &mut dyn Write,
         return Ok(ExitCode::SUCCESS);
     }
     let why = if snapshot.phases.end { "were not run to their end before the job's" } else { "have not ended yet" };
-    eprintln!("flockwork: {missing} of {} tasks {why}", snapshot.maps.len());
+    say!("flockwork: {missing} of {} tasks {why}", snapshot.maps.len());
     Ok(ExitCode::from(super::FAILED))
 }
 

@@ -20,6 +20,7 @@ use crate::eyes::verify;
 use crate::here;
 use crate::job::end::{End, Outcome};
 use crate::job::layout::JOB_JSON;
+use crate::say::{self, say};
 use crate::units::{parse_time, plural};
 
 /// Workers that are just starting are waited for so long.
@@ -76,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     on_signals(move |_| stopping.store(true, Relaxed))?;
     // Whatever is started is started elsewhere, perhaps.
     let root = job.root.canonicalize().map_err(|error| Error::io("cannot open", &job.root, error))?;
-    let say = |text: &str| eprintln!("flockwork: chaos: {text}");
+    let say = |text: &str| say!("flockwork: chaos: {text}");
     let mut havoc = Havoc::new(&*job.disk, root, !args.no_restart, &say);
     let Some(end) = rage(args, &job, &mut havoc, &stop)? else {
         if args.slots.is_some() {
@@ -109,7 +110,7 @@ fn rage(args: &Args, job: &Job, havoc: &mut Havoc<'_>, stop: &AtomicBool) -> Res
         return Err(error.advise(advice));
     }
     let seed = args.seed.unwrap_or_else(|| here::chance() % 1_000_000);
-    eprintln!("flockwork: chaos: the seed is {seed}; --seed {seed} draws the same times and choices again");
+    say!("flockwork: chaos: the seed is {seed}; --seed {seed} draws the same times and choices again");
     let mischief =
         Mischief { kill_workers: args.kill_workers, stop: args.stop, kill_coordinator: args.kill_coordinator, lasts: args.lasts };
     let raged = havoc.rage(&mut Schedule::new(mischief, seed), stop);
@@ -148,7 +149,7 @@ fn words_of(tally: &Tally) -> String {
 fn verdict(args: &Args, job: &Job, end: &End, say: &dyn Fn(&str)) -> Result<ExitCode> {
     let failed = Ok(ExitCode::from(super::FAILED));
     if end.outcome != Outcome::Finished {
-        eprint!("{}", words_of_end(&job.root, end, None));
+        say::text(&words_of_end(&job.root, end, None));
         say("the job did not finish: fewer kills, or a larger --max-lost, leave long tasks a chance");
         return failed;
     }

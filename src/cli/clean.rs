@@ -18,6 +18,7 @@ use crate::disk::rename::is_gone;
 use crate::disk::{Disk, Hold, Lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::{self, ATTEMPTS, COORDINATOR_LOCK, OUTPUT, PHASE_CLEANED, SHUFFLE, WORKERS};
+use crate::say::{self, say};
 use crate::units::{on_one_line, show_size, stamp_utc};
 
 #[derive(clap::Args)]
@@ -42,26 +43,26 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let swept = if args.all {
         let _held = refuse_running(&job)?;
         if !args.yes && io::stdin().is_terminal() && !confirmed(&job.root)? {
-            eprintln!("flockwork: nothing was removed");
+            say!("flockwork: nothing was removed");
             return Ok(ExitCode::from(super::FAILED));
         }
         let swept = remove_all(&job)?;
         if job.spec.ask.output != OUTPUT {
-            eprintln!("flockwork: the outputs in {} stay", job.root.join(&job.spec.ask.output).display());
+            say!("flockwork: the outputs in {} stay", job.root.join(&job.spec.ask.output).display());
         }
         swept
     } else {
         remove_data(&job)?
     };
-    eprintln!("flockwork: removed {} files, {}", swept.files, show_size(swept.bytes));
+    say!("flockwork: removed {} files, {}", swept.files, show_size(swept.bytes));
     if swept.left.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     for (path, why) in swept.left.iter().take(20) {
-        eprintln!("flockwork: left {}: {why}", on_one_line(&path.to_string_lossy()));
+        say!("flockwork: left {}: {why}", on_one_line(&path.to_string_lossy()));
     }
     if swept.left.len() > 20 {
-        eprintln!("flockwork: and {} more in {root}", swept.left.len() - 20);
+        say!("flockwork: and {} more in {root}", swept.left.len() - 20);
     }
     Ok(ExitCode::from(super::FAILED))
 }
@@ -158,7 +159,7 @@ fn locked(disk: &dyn Disk, path: &str) -> io::Result<Option<(Box<dyn Hold>, Lock
 }
 
 fn confirmed(root: &Path) -> Result<bool> {
-    eprint!("flockwork: remove the whole job {} with its outputs? [y/N] ", root.display());
+    say::text(&format!("flockwork: remove the whole job {} with its outputs? [y/N] ", root.display()));
     let _ = io::stderr().flush();
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(|error| Error::io("cannot read the answer from", "stdin", error))?;

@@ -13,6 +13,7 @@ use crate::disk::{Created, create};
 use crate::error::{Error, ErrorKind, Result, is_no_room};
 use crate::here;
 use crate::job::layout::{CANCEL, PAUSE};
+use crate::say::say;
 use crate::units::{for_shell, stamp_utc};
 
 #[derive(clap::Args)]
@@ -61,7 +62,7 @@ pub(super) fn cancel(args: &CancelArgs) -> Result<ExitCode> {
 }
 
 fn say(sentence: &str) -> Result<ExitCode> {
-    eprintln!("flockwork: {sentence}");
+    say!("flockwork: {sentence}");
     Ok(ExitCode::SUCCESS)
 }
 

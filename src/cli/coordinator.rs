@@ -29,6 +29,7 @@ use crate::job::spec::{self, Ask, Spec};
 use crate::job::trust::Trust;
 use crate::planner::Planned;
 use crate::planner::after::{Start, may_start};
+use crate::say::{self, say};
 use crate::units::for_shell;
 
 /// Between two looks at a job whose time has not come.
@@ -64,7 +65,7 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let stopping = Arc::clone(&stop);
     on_signals(move |_| stopping.store(true, Relaxed))?;
     loop {
-        match farm::wait_for(&args.job, &mut |words| eprintln!("flockwork: {words}"), &|| stop.load(Relaxed))? {
+        match farm::wait_for(&args.job, &mut |words| say!("flockwork: {words}"), &|| stop.load(Relaxed))? {
             Some(Place::Job) => return lead_job(args, apps, &trust),
             Some(_) => {}
             None => return Ok(ExitCode::from(super::INTERRUPTED)),
@@ -110,7 +111,7 @@ fn lead_job(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<ExitCode> {
 
 fn tell_end(args: &Args, end: &End) -> ExitCode {
     if !args.quiet || end.error.is_some() {
-        eprint!("{}", words_of_end(&args.job, end, None));
+        say::text(&words_of_end(&args.job, end, None));
     }
     if let Some(hook) = &args.hook {
         lead::run_hook(hook, &args.job, end);
@@ -132,7 +133,7 @@ fn wait_for_time(root: &Path, stop: &AtomicBool) -> Result<bool> {
             Err(error) => return Err(error),
         };
         if said.as_ref() != Some(&words) {
-            eprintln!("flockwork: coordinator: {words}");
+            say!("flockwork: coordinator: {words}");
             said = Some(words);
         }
         if stop.load(Relaxed) {
@@ -168,9 +169,9 @@ fn lead_farm(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<Option<Exi
         }
     })?;
     if !args.quiet {
-        eprintln!("flockwork: coordinator: leading the jobs of the farm {}", root.display());
+        say!("flockwork: coordinator: leading the jobs of the farm {}", root.display());
     }
-    Ok(Some(match lead.run(&mut |words| eprintln!("flockwork: coordinator: {words}")) {
+    Ok(Some(match lead.run(&mut |words| say!("flockwork: coordinator: {words}")) {
         Led::Job => return Ok(None),
         Led::Gone => return Err(super::worker::gone(root)),
         Led::Told | Led::Drained { well: true } => ExitCode::SUCCESS,
@@ -228,12 +229,12 @@ impl Teller<'_> {
             News::StandingBy => self.say("another coordinator leads this job; standing by"),
             News::Serving => self.say("leading the job"),
             News::NoWorker => {
-                eprintln!("flockwork: coordinator: no worker is alive; start one with `flockwork worker {}`", for_shell(self.root));
+                say!("flockwork: coordinator: no worker is alive; start one with `flockwork worker {}`", for_shell(self.root));
             }
             News::Trouble(error) => {
                 let text = error.to_string();
                 if self.said.is_news(&text) {
-                    eprintln!("flockwork: coordinator: {text}; waiting, and trying again");
+                    say!("flockwork: coordinator: {text}; waiting, and trying again");
                 }
             }
             News::Seen(snapshot) => {
@@ -248,7 +249,7 @@ impl Teller<'_> {
 
     fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("flockwork: coordinator: {text}");
+            say!("flockwork: coordinator: {text}");
         }
     }
 }

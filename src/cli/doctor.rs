@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::run::on_signals;
 use crate::doctor::{self, Manner, folder};
 use crate::error::Result;
+use crate::say::say;
 use crate::units::parse_time;
 
 #[derive(clap::Args)]
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         }
         std::process::exit(i32::from(super::INTERRUPTED));
     })?;
-    let say = |text: &str| eprintln!("flockwork: doctor: {text}");
+    let say = |text: &str| say!("flockwork: doctor: {text}");
     if args.peer {
         doctor::answer(&args.dir, args.wait.unwrap_or(Duration::from_secs(60)), &say)?;
         say("answered; the other machine prints the findings");

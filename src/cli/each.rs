@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::layout::OUTPUT;
 use crate::job::plan::MAPS_MAX;
 use crate::job::spec::{Ask, Bundle, TIME_MS_MAX};
+use crate::say::say;
 use crate::units::parse_time;
 
 /// What separates the command from items typed behind it.
@@ -32,7 +33,7 @@ const ITEMS_FOLLOW: &str = ":::";
                   and with --json-items {name} a field. Without any of them the item is the last argument. No shell is used, unless you write `sh -c`.\n\
                   A command is told FLOCKWORK_TASK, FLOCKWORK_ATTEMPT, FLOCKWORK_JOB and FLOCKWORK_SCRATCH (an empty folder, removed afterwards).\n\
                   The same command with the same --job goes on where it stopped. Others may join with `flockwork worker JOB`.\n\
-                  Exit: 0 all is well; 1 an item failed for good; 2 the command line is wrong; 130 interrupted.\n\
+                  Exit: 0 all is well; 1 an item failed for good, or the job was cancelled or could not be run; 2 the command line is wrong; 130 interrupted.\n\
                   Examples: flockwork each --job thumbs -- convert {} -resize 200 small/{/} ::: *.jpg\n  \
                   find . -name '*.log' -print0 | flockwork each -0 --job packed -- gzip -k"
 )]
@@ -171,7 +172,7 @@ fn items(args: &Args, typed: Option<&[OsString]>) -> Result<(String, Items)> {
         (None, _) => {
             let mut stdin = std::io::stdin();
             if stdin.is_terminal() && !args.here.quiet {
-                eprintln!("flockwork: the items are read from the terminal, one per line; end with Ctrl-D");
+                say!("flockwork: the items are read from the terminal, one per line; end with Ctrl-D");
             }
             let mut bytes = Vec::new();
             stdin.read_to_end(&mut bytes).map_err(|error| Error::io("cannot read the items from", "stdin", error))?;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::open::{Job, refuse_farm};
-use crate::each::orders::is_each;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::explain;
 use crate::farm::{self, Place};
@@ -41,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let error = Error::new(ErrorKind::Failed, format!("no task `{typed}`, for the job is not planned yet:")).on(&job.root);
         return Err(error.advise("`flockwork explain JOB` says what it waits for"));
     };
-    let (task, attempt) = explain::names::parse(typed, shape, is_each(&job.spec.ask))?;
+    let (task, attempt) = explain::names::parse(typed, shape, job.spec.ask.is_of_commands())?;
     let story = explain::task(&*job.disk, &job.root, &job.spec, shape, task, attempt)?;
     if attempt.is_some() && story.attempts.is_empty() {
         let error = Error::new(ErrorKind::Usage, format!("{task} has no attempt `{typed}`"));

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::farm::batch::Batch;
 use crate::farm::hosts::{self, Host};
 use crate::farm::{self, leaving::Until};
+use crate::say::say;
 use crate::units::{for_shell, for_terminal, on_one_line, plural, word_for_shell};
 
 /// Where the workers' words go, in the farm.
@@ -29,7 +30,7 @@ const STARTED_SECONDS: u32 = 1;
 #[command(
     after_help = "A hosts file has a host a line, as for GNU parallel: [N/][user@]host with N slots, `:` for this machine, # comments; `N/ssh OPTIONS host` with options of ssh.\n\
                   The farm must lie at the same path everywhere, and this program, too, unless --binary says where it lies.\n\
-                  Exit: 0 every host has a worker; 1 a host has none, or sbatch refused.\n\
+                  Exit: 0 every host has a worker; 1 a host has none, or sbatch refused; 2 the command line or the hosts file is wrong.\n\
                   Examples: flockwork launch /mnt/share/farm --hosts nodes.txt --idle 1h\n\
                   \u{20}         flockwork launch /mnt/share/farm --slurm --submit -- --time=4:00:00 --array=0-9 --cpus-per-task=16"
 )]
@@ -136,7 +137,7 @@ fn submit(script: &str) -> Result<ExitCode> {
     if status.success() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("flockwork: sbatch refused the script ({status}); `flockwork launch` without --submit prints it");
+    say!("flockwork: sbatch refused the script ({status}); `flockwork launch` without --submit prints it");
     Ok(ExitCode::from(super::FAILED))
 }
 
@@ -161,12 +162,12 @@ fn by_ssh(start: &Start, hosts: &[Host]) -> Result<ExitCode> {
                 Ok(pid) => super::print(&start.words_of_success(host, pid))?,
                 Err(why) => {
                     failed += 1;
-                    eprintln!("flockwork: {}: no worker was started: {}", on_one_line(host.name()), for_terminal(why.trim_end()));
+                    say!("flockwork: {}: no worker was started: {}", on_one_line(host.name()), for_terminal(why.trim_end()));
                 }
             }
         }
     }
-    eprintln!("flockwork: {} of {} hosts have a worker; SIGTERM gives its claims back and ends it", hosts.len() - failed, hosts.len());
+    say!("flockwork: {} of {} hosts have a worker; SIGTERM gives its claims back and ends it", hosts.len() - failed, hosts.len());
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::command::leash;
+use crate::say::say;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -13,7 +14,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match leash::watch(&args.mark) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("flockwork: cannot watch over commands: {error}");
+            say!("flockwork: cannot watch over commands: {error}");
             ExitCode::from(super::FAILED)
         }
     }

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::farm::crew::busy_pids;
 use crate::farm::leaving::{Until, batch_time_left};
 use crate::here;
+use crate::say::say;
 use crate::units::parse_time;
 use crate::worker::supervisor::Leash;
 
@@ -72,7 +73,7 @@ impl Reins {
         let reins = self.clone();
         std::thread::spawn(move || {
             std::thread::sleep(left);
-            eprintln!("flockwork: worker: {why}; leaving");
+            say!("flockwork: worker: {why}; leaving");
             reins.tell();
         });
     }
@@ -89,7 +90,7 @@ impl Reins {
                     since = Instant::now();
                 }
             }
-            eprintln!("flockwork: worker: no task for as long as --idle says; leaving");
+            say!("flockwork: worker: no task for as long as --idle says; leaving");
             reins.tell();
         });
     }

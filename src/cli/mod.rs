@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 use crate::engine::AppEntry;
 use crate::error::{Error, ErrorKind, Result};
+use crate::say::say;
 
 mod app_list;
 mod ask;
@@ -140,8 +141,14 @@ pub fn main(apps: &[AppEntry]) -> ExitCode {
 }
 
 fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
+        Err(error) if error.kind() == clap::error::ErrorKind::UnknownArgument && args.get(1).is_some_and(|name| name == "each") => {
+            let _ = error.print();
+            say!("\n  tip: the command stands behind --, as in `flockwork each -- wc -c {{}} ::: a.txt b.txt`");
+            return ExitCode::from(USAGE);
+        }
         Err(error) => error.exit(),
     };
     let done = match cli.command {
@@ -190,7 +197,7 @@ fn tell(error: &Error) -> ExitCode {
     if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("flockwork: {error}");
+    say!("flockwork: {error}");
     ExitCode::from(match error.kind() {
         ErrorKind::Usage => USAGE,
         _ => FAILED,

@@ -14,7 +14,7 @@ use crate::disk::real::RealDisk;
 use crate::disk::{Flush, create};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Links that are followed on the way to a descriptor, as many as the kernel follows.
+/// Links that are followed on the way to a descriptor or to a file, as many as the kernel follows.
 const LINKS_MAX: usize = 40;
 
 /// What is written, and by which option it was asked for.
@@ -75,14 +75,27 @@ fn target(what: What, path: &Path) -> Result<Target> {
         Ok(meta) if meta.is_dir() => return Err(refused("it is a folder".to_owned()).advise("name a file in it")),
         Ok(meta) if !meta.is_file() => return Ok(Target::Stream),
         Ok(_) => path.canonicalize().map_err(|error| failed(what, path, error))?,
-        Err(_) => path.to_owned(),
+        Err(_) => behind_links(path),
     };
     let dir = real.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !dir.is_dir() {
         let error = refused(format!("there is no folder {}", dir.display()));
         return Err(error.advise(format!("make it, or name another with {}", what.option)));
     }
-    Ok(Target::File { dir: dir.to_owned(), name: real.file_name().unwrap_or_default().to_string_lossy().into_owned() })
+    match real.file_name().unwrap_or_default().to_str() {
+        Some(name) => Ok(Target::File { dir: dir.to_owned(), name: name.to_owned() }),
+        None => Err(refused("its name is not UTF-8".to_owned()).advise(format!("name another with {}", what.option))),
+    }
+}
+
+/// The file that links lead to and that is not there yet.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(to) = path.read_link() else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(to);
+    }
+    path
 }
 
 /// The number of this process's descriptor that `path` names. Problem: such a path looks like a link to the file behind it, which may be one that others append to.

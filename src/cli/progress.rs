@@ -13,6 +13,7 @@ use crate::eyes::status::Tasks;
 use crate::eyes::tally;
 use crate::ids::Phase;
 use crate::job::snapshot::Snapshot;
+use crate::say::say;
 use crate::units::show_time;
 
 /// Between two plain lines of one phase.
@@ -106,7 +107,7 @@ impl Progress {
             Form::Lines if is_new || shown.at.is_some_and(|at| at.elapsed() > LINE_PERIOD) => {
                 shown.at = Some(Instant::now());
                 let speed = far.speed.map_or_else(String::new, |speed| format!(", {speed}"));
-                eprintln!("flockwork: {} {}/{}, {}{speed}", far.phase, far.done, far.total, far.text);
+                say!("flockwork: {} {}/{}, {}{speed}", far.phase, far.done, far.total, far.text);
             }
             Form::Lines | Form::Nothing => {}
         }
@@ -129,8 +130,8 @@ impl Progress {
 
     fn print(&self, text: &str) {
         match &self.form {
-            Form::Bars(bars) => bars.all.suspend(|| eprintln!("flockwork: {text}")),
-            Form::Lines | Form::Nothing => eprintln!("flockwork: {text}"),
+            Form::Bars(bars) => bars.all.suspend(|| say!("flockwork: {text}")),
+            Form::Lines | Form::Nothing => say!("flockwork: {text}"),
         }
     }
 
@@ -170,11 +171,11 @@ impl Bars {
 
 fn far(snapshot: &Snapshot) -> Far {
     let (phase, name) = if snapshot.phases.reduce { (Phase::Reduce, "reduce") } else { (Phase::Map, "map") };
-    let Tasks { total, done, claimed: running, .. } = tally::tasks(snapshot, phase);
+    let Tasks { total, done, claimed, .. } = tally::tasks(snapshot, phase);
     let errors: usize = snapshot.blocks().map(|(_, view)| view.failed.len()).sum();
     let mut text = match snapshot.workers.len() {
-        1 => format!("{running} running, 1 worker"),
-        workers => format!("{running} running, {workers} workers"),
+        1 => format!("{claimed} claimed, 1 worker"),
+        workers => format!("{claimed} claimed, {workers} workers"),
     };
     match errors {
         0 => {}

@@ -10,6 +10,7 @@ use super::trust::TrustArgs;
 use crate::disk::Disk;
 use crate::disk::real::RealDisk;
 use crate::error::Result;
+use crate::say::say;
 use crate::units::for_shell;
 
 #[derive(clap::Args)]
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let job = Job::open_to_act(&args.job, &args.trust)?;
     retry(&job)?;
     let root = for_shell(&args.job);
-    eprintln!(
+    say!(
         "flockwork: the job is open again; start `flockwork coordinator {root}` and `flockwork worker {root}`, or the same command as before with --job {root}"
     );
     Ok(ExitCode::SUCCESS)

@@ -20,6 +20,7 @@ use crate::here;
 use crate::job::end::{self, End, Outcome as JobOutcome};
 use crate::job::trust::Trust;
 use crate::planner::Planned;
+use crate::say::{self, say};
 use crate::units::{for_shell, json_for_terminal};
 use crate::worker::slot::{Patience, Voice};
 use crate::worker::supervisor::Supervisor;
@@ -107,7 +108,7 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
         supervisor.wait(&mut |words| progress.trouble(words));
     }
     let Some(end) = end? else {
-        eprintln!(
+        say!(
             "flockwork: interrupted; the job stays in {}: the same command with --job {} goes on with it",
             root.display(),
             for_shell(root)
@@ -115,7 +116,7 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     if !how.quiet || end.error.is_some() {
-        eprint!("{}", words_of_end(root, &end, (!ended_before).then(|| started.elapsed())));
+        say::text(&words_of_end(root, &end, (!ended_before).then(|| started.elapsed())));
     }
     if how.json {
         print_end(&end)?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::trust::TrustArgs;
 use crate::engine::AppEntry;
+use crate::say::say;
 use crate::worker::slot::{self, Patience, Voice};
 
 #[derive(clap::Args)]
@@ -27,7 +28,7 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> ExitCode {
     let status = match args.trust.resolve() {
         Ok(trust) => slot::run(&args.job, args.parent, voice, patience, apps, &trust),
         Err(error) => {
-            eprintln!("flockwork: {error}");
+            say!("flockwork: {error}");
             slot::STATUS_CANNOT
         }
     };

@@ -11,7 +11,7 @@ use crate::units::json_for_terminal;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Cost: one listing of each of the job's folders, and some hundred small files at most, whatever the number of tasks and workers; with --brief one small file.\n\
+    after_help = "Cost: one listing of each of the job's folders, and some 600 small files at most, whatever the number of tasks and workers; with --brief one small file.\n\
                         Exit: 0 whenever the job could be read, also if it failed.\n\
                         Example: watch -n 5 flockwork status count; flockwork status count --json | jq .percent"
 )]

@@ -13,7 +13,7 @@ use crate::job::spec::Ask;
 use crate::job::trust::Trust;
 
 #[derive(clap::Args)]
-#[command(after_help = "Exit: 0 planned; 1 it could not be; 2 the command line is wrong.\n\
+#[command(after_help = "Exit: 0 written; 1 it could not be; 2 the command line is wrong.\n\
                         Example: flockwork coordinator $(flockwork submit wc books/*.txt --job /mnt/share/count)")]
 pub(super) struct Args {
     #[command(flatten)]

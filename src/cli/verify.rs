@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::open::Job;
 use crate::error::Result;
 use crate::eyes::verify::{self, Report};
+use crate::say::say;
 use crate::units::on_one_line;
 
 #[derive(clap::Args)]
@@ -34,7 +35,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     super::print(&text)?;
     if !args.quiet {
-        eprintln!("flockwork: {}", verdict(&report));
+        say!("flockwork: {}", verdict(&report));
     }
     Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }

@@ -21,6 +21,7 @@ use crate::job::end::{self, End};
 use crate::job::layout::PHASE;
 use crate::job::snapshot::{Belief, Snapshot};
 use crate::job::spec;
+use crate::say::{self, say};
 use crate::units::{parse_time, show_time};
 
 /// Between two looks where no watcher tells.
@@ -57,7 +58,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut said = Said::default();
     let ended = until_end(&*job.disk, root, deadline, &mut |trouble| match trouble {
         None => sight.look(),
-        Some(error) if said.is_news(&error.to_string()) => eprintln!("flockwork: {error}; waiting, and trying again"),
+        Some(error) if said.is_news(&error.to_string()) => say!("flockwork: {error}; waiting, and trying again"),
         Some(_) => {}
     });
     sight.end();
@@ -66,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         return Err(error.advise("waiting changed nothing; `flockwork status` says how far it is"));
     };
     if !args.quiet || end.error.is_some() {
-        eprint!("{}", words_of_end(root, &end, None));
+        say::text(&words_of_end(root, &end, None));
     }
     if args.json {
         print_end(&end)?;

@@ -9,7 +9,6 @@ use super::run::{cores, on_signals};
 use super::trust::{self, TrustArgs};
 use crate::app::Options;
 use crate::disk::real::RealDisk;
-use crate::each::orders::is_each;
 use crate::engine::{self, AppEntry};
 use crate::error::{Error, Result};
 use crate::farm::crew::{self, Crew, Left};
@@ -18,6 +17,7 @@ use crate::farm::{self, Place};
 use crate::job::plan::Plan;
 use crate::job::spec::{self, Spec};
 use crate::job::trust::Trust;
+use crate::say::say;
 use crate::worker::slot::{Patience, Voice};
 use crate::worker::supervisor::{Outcome, Supervisor};
 
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, apps: &[AppEntry]) -> Result<ExitCode> {
     let started = Instant::now();
     let is_idle = || args.leave.idle.is_some_and(|idle| started.elapsed() >= idle);
     loop {
-        let place = farm::wait_for(&args.job, &mut |words| eprintln!("flockwork: {words}"), &is_idle)?;
+        let place = farm::wait_for(&args.job, &mut |words| say!("flockwork: {words}"), &is_idle)?;
         match place {
             None => return Ok(ExitCode::SUCCESS),
             Some(Place::Job) => return work_on_job(args, apps, &trust, &reins),
@@ -76,7 +76,7 @@ fn work_on_job(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) -> 
     let disk = RealDisk::at(&args.job);
     let ask = spec::load(&disk, &args.job)?.ask;
     trust.check_output(&args.job, &ask.output)?;
-    if !is_each(&ask) {
+    if !ask.is_of_commands() {
         engine::make(apps, &ask.app, &Options(ask.options))?;
     }
     let _ = Plan::map(&disk, &args.job)?;
@@ -87,7 +87,7 @@ fn work_on_job(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) -> 
     if let Some(idle) = args.leave.idle {
         reins.watch_idle(&args.job, idle, supervisor.leash());
     }
-    Ok(match supervisor.wait(&mut |words| eprintln!("flockwork: {words}")) {
+    Ok(match supervisor.wait(&mut |words| say!("flockwork: {words}")) {
         Outcome::Ended | Outcome::Left => ExitCode::SUCCESS,
         Outcome::Vanished => return Err(Error::vanished(&args.job)),
         Outcome::Cannot => ExitCode::from(super::FAILED),
@@ -110,9 +110,9 @@ fn work_on_farm(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) ->
     let leash = crew.leash();
     reins.hand_to(move |times| if times == 1 { leash.leave() } else { leash.kill() });
     if !quiet {
-        eprintln!("flockwork: worker: at work in the farm {}", args.job.display());
+        say!("flockwork: worker: at work in the farm {}", args.job.display());
     }
-    let left = crew.run(&mut |words| eprintln!("flockwork: worker: {words}"));
+    let left = crew.run(&mut |words| say!("flockwork: worker: {words}"));
     let why = match left {
         Left::Job => return Ok(None),
         Left::Gone => return Err(gone(&args.job)),
@@ -122,7 +122,7 @@ fn work_on_farm(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) ->
         Left::Retired => "every slot was retired: its file in workers/ was removed",
     };
     if !quiet {
-        eprintln!("flockwork: worker: {why}; left");
+        say!("flockwork: worker: {why}; left");
     }
     Ok(Some(ExitCode::SUCCESS))
 }
@@ -137,7 +137,7 @@ fn check(apps: &[AppEntry], trust: &Trust, root: &Path) -> Result<Spec> {
     trust.examine(root)?;
     let spec = spec::load(&RealDisk::at(root), root)?;
     trust.check_output(root, &spec.ask.output)?;
-    if !is_each(&spec.ask) && !apps.iter().any(|entry| entry.name == spec.ask.app) {
+    if !spec.ask.is_of_commands() && !apps.iter().any(|entry| entry.name == spec.ask.app) {
         engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
     }
     Ok(spec)

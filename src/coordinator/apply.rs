@@ -1,6 +1,7 @@
 //! Doing what was planned: dull, one function per action, each harmless if done twice, late, or by two coordinators.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ impl Coordinator {
             Action::DropPending(attempt) => self.drop_pending(*attempt),
             Action::Retract(claim) => self.retract(claim),
             Action::PlanReduce => self.plan_reduce(snapshot),
-            Action::Finish if self.spec.ask.is_of_commands() => self.finish_map_only(snapshot),
+            Action::Finish if self.spec.ask.is_of_commands() => self.finish_commands(snapshot),
             Action::Finish => self.finish(snapshot),
             Action::Fail { error, blames, .. } => {
                 self.log.event("failed", "", error);
@@ -111,7 +112,7 @@ impl Coordinator {
         let from = layout::held(State::Claimed, claim);
         let fail = |error| Error::io("cannot take back", self.root.join(&from), error);
         let hold = match self.disk.open_soon(&from, OPEN_PATIENCE) {
-            Ok(Soon::Back(hold)) => hold,
+            Ok(Soon::Back(hold)) => Some(hold),
             Ok(Soon::Hanging) => {
                 // Renaming it now would stall every listing of claimed/ on this machine.
                 self.stuck.insert(claim.clone(), self.disk.now());
@@ -119,6 +120,8 @@ impl Coordinator {
                 return Ok(());
             }
             Err(error) if is_gone(&error) => return Ok(()),
+            // Somebody else's, made with another umask: it can be moved all the same, and does not say why.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
             Err(error) => return Err(fail(error)),
         };
         self.stuck.remove(claim);
@@ -131,11 +134,13 @@ impl Coordinator {
         Ok(())
     }
 
-    fn say_ended(&mut self, mut hold: Box<dyn crate::disk::Hold>, name: &str, why: Ended) {
+    fn say_ended(&mut self, hold: Option<Box<dyn crate::disk::Hold>>, name: &str, why: Ended) {
         // For people: a file in expired/ that does not say why counts as lost, which is what most are.
         let mut bytes = vec![b'\n'];
         bytes.extend(Line::new(&self.name, Event::Ended(why)).to_bytes());
-        let _ = hold.append(&bytes).and_then(|()| hold.flush(Flush::OnNetwork));
+        if let Some(mut hold) = hold {
+            let _ = hold.append(&bytes).and_then(|()| hold.flush(Flush::OnNetwork));
+        }
         let ending = match why {
             Ended::Lost | Ended::Retracted => Ending::Lost,
             Ended::GivenBack | Ended::Dropped => Ending::Free,
@@ -161,7 +166,7 @@ impl Coordinator {
         if moved == Moved::Here {
             self.log.event("retracted", &claim.to_string(), "its files are missing or damaged; the task is done again");
             if let Ok(hold) = self.disk.open(&to) {
-                self.say_ended(hold, &claim.to_string(), Ended::Retracted);
+                self.say_ended(Some(hold), &claim.to_string(), Ended::Retracted);
             }
         }
         Ok(())

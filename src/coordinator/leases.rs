@@ -30,6 +30,17 @@ pub struct Watched {
 pub struct Leases {
     lease: Duration,
     claims: HashMap<ClaimName, Silence>,
+    /// Those that the last look found gone.
+    gone: BTreeSet<ClaimName>,
+}
+
+/// How true a listing of claims is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// As far as can be told.
+    True,
+    /// It has a claim that two looks running have found gone.
+    Old,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +66,7 @@ pub struct Reading {
 impl Leases {
     /// For claims believed for `lease`.
     pub fn new(lease: Duration) -> Leases {
-        Leases { lease, claims: HashMap::new() }
+        Leases { lease, claims: HashMap::new(), gone: BTreeSet::new() }
     }
 
     /// How often to look.
@@ -63,14 +74,15 @@ impl Leases {
         self.lease / 10
     }
 
-    /// Looks at all of `claims` once, forgetting every other.
-    pub fn look(&mut self, disk: &dyn Disk, claims: &[ClaimName]) -> io::Result<()> {
+    /// Looks at all of `claims`, which a listing has, once; forgets every other. One that cannot be looked at is as silent as it was; an error is the observer's own.
+    pub fn look(&mut self, disk: &dyn Disk, claims: &[ClaimName]) -> io::Result<Listing> {
         let patience = self.lease / 10;
         let begun = disk.now();
         disk.touch(COORDINATOR_LOCK)?;
         let healthy = disk.now().saturating_sub(begun) <= patience;
         let known: BTreeSet<&ClaimName> = claims.iter().collect();
         self.claims.retain(|claim, _| known.contains(claim));
+        let mut gone = BTreeSet::new();
         for claim in claims {
             let begun = disk.now();
             let stamp = match disk.look_soon(&layout::held(State::Claimed, claim), patience) {
@@ -78,15 +90,18 @@ impl Leases {
                 Ok(Soon::Hanging) => None,
                 Err(error) if is_gone(&error) => {
                     self.claims.remove(claim);
+                    gone.insert(claim.clone());
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(_) => continue,
             };
             if healthy {
                 self.note(claim, Reading { begun, back: disk.now(), stamp });
             }
         }
-        Ok(())
+        let is_old = gone.intersection(&self.gone).next().is_some();
+        self.gone = gone;
+        Ok(if is_old { Listing::Old } else { Listing::True })
     }
 
     /// Takes one reading into account; the observer's own touch came back in time before it.
@@ -132,6 +147,8 @@ impl Leases {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::sim::run::SimDisk;
+    use crate::disk::sim::state::DiskState;
 
     fn claim() -> ClaimName {
         "map-00000.a1@n.1.x".parse().expect("a claim's name")
@@ -192,6 +209,16 @@ mod tests {
         let stalled = (0..=3).chain(600..=602).map(beating);
         assert!((run_for(stalled) - 5.0).abs() < 0.1, "ten minutes in which nobody could look are not counted");
         assert!(run_for((0..=30).map(|s| reading(s * 1000, u64::from(s > 0) * 1500, 7))) < 0.1, "nor are looks that took long");
+    }
+
+    #[test]
+    fn a_listing_with_a_claim_that_is_gone_for_two_looks_is_an_old_one() {
+        let sim = SimDisk::holding(DiskState::new().with_dir("claimed").with_file(COORDINATOR_LOCK, b""));
+        let (disk, mut leases) = (sim.client("c"), Leases::new(Duration::from_secs(10)));
+        let mut look = |claims: &[ClaimName]| leases.look(&disk, claims).expect("looked");
+        assert_eq!(look(&[claim()]), Listing::True, "it may just have been ended");
+        assert_eq!(look(&[claim()]), Listing::Old);
+        assert_eq!((look(&[]), look(&[claim()])), (Listing::True, Listing::True));
     }
 
     #[test]

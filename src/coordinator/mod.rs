@@ -1,8 +1,8 @@
 //! The coordinator: a reconciler without memory. It reads the directory, compares it with the plan, and does what is missing.
 //!
 //! [`Coordinator::tick`] is the whole of it: snapshot -> plan -> apply. It opens no input, shuffle or output data, runs no user code, and keeps only caches of files that
-//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `maps`, `bundling`, `window`, `backup`, `apply`,
-//! `results`, `leases`, `sightings`, `serve`, `trouble`.
+//! never change. Two at once do no harm. Around it, `serve.rs` holds the lock, looks at heartbeats and waits. Reading order: `plan`, `maps`, `bundling`, `window`, `backup`, `apply`, `commands`,
+//! `results`, `ledger`, `leases`, `probes`, `sightings`, `serve`, `identity`, `trouble`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -21,9 +21,10 @@ use crate::job::spec::Spec;
 mod apply;
 pub mod backup;
 pub mod bundling;
+mod commands;
+mod identity;
 pub mod leases;
 pub mod ledger;
-mod map_only;
 mod maps;
 pub mod plan;
 mod probes;
@@ -87,6 +88,7 @@ pub struct Coordinator {
     /// What was seen last, if it was handed back.
     kept: Option<Snapshot>,
     full_look: FullLook,
+    identity: identity::Identity,
 }
 
 /// The last look at everything, `done/` included.
@@ -137,6 +139,7 @@ impl Coordinator {
             planned: None,
             kept: None,
             full_look: FullLook::default(),
+            identity: identity::Identity::default(),
         }
     }
 
@@ -184,6 +187,9 @@ impl Coordinator {
         }
         let looked = self.disk.now().saturating_sub(begun);
         let ended = actions.is_empty() && snapshot.phases.end;
+        if ended || !actions.is_empty() {
+            self.is_still_this_job()?;
+        }
         // A claim that hung a moment ago would hang again: nothing to be done now, or the rounds would follow each other without rest.
         actions.retain(|action| !self.is_stuck_for_now(action));
         let mut done = 0;
@@ -272,11 +278,6 @@ impl Coordinator {
     fn is_stuck_for_now(&self, action: &plan::Action) -> bool {
         let plan::Action::Expire(claim, _) = action else { return false };
         self.stuck.get(claim).is_some_and(|since| self.disk.now().saturating_sub(*since) < STUCK_RETRY)
-    }
-
-    /// The coordinator's name.
-    pub fn name(&self) -> &WorkerName {
-        &self.name
     }
 
     fn look(&mut self, belief: Belief) -> Result<Snapshot> {

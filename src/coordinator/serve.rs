@@ -7,10 +7,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use super::leases::{Leases, Watched};
+use super::leases::{Leases, Listing, Watched};
 use super::probes::Probes;
 use super::sightings::Sightings;
 use super::trouble::Trouble;
@@ -141,9 +141,10 @@ pub fn serve(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, te
     loop {
         let Some(mut office) = stand_by(coordinator, proof, &mut duty)? else { return Ok(None) };
         duty.tell(News::Serving);
+        coordinator.expect_this_job();
         let shared = Shared::default();
         let over = Arc::new(AtomicBool::new(false));
-        let sentry = start_sentry(coordinator, watch.waker(), &shared, &over);
+        let sentry = start_sentry(coordinator, watch.waker(), &shared, &over)?;
         let led = lead(coordinator, &mut office, &mut duty, watch, &shared, sentry.thread());
         over.store(true, Relaxed);
         sentry.thread().unpark();
@@ -160,12 +161,13 @@ pub fn serve(coordinator: &mut Coordinator, watch: &Watch, stop: &AtomicBool, te
     }
 }
 
-fn start_sentry(coordinator: &Coordinator, waker: Waker, shared: &Shared, over: &Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
+fn start_sentry(coordinator: &Coordinator, waker: Waker, shared: &Shared, over: &Arc<AtomicBool>) -> Result<JoinHandle<()>> {
     let (disk, host, ask) = (Arc::clone(&coordinator.disk), coordinator.name.clone(), &coordinator.spec.ask);
     let (shared, over) = (Arc::clone(shared), Arc::clone(over));
     let (leases, probes, beat) = (Leases::new(ask.lease()), Probes::default(), ask.beat());
     let sentry = Sentry { disk, host, leases, probes, beat, shared, over, waker, lock: None };
-    std::thread::spawn(move || sentry.run())
+    let started = std::thread::Builder::new().spawn(move || sentry.run());
+    started.map_err(|error| Error::io("cannot start a thread to watch the claims of", &coordinator.root, error))
 }
 
 /// Ticks until the end.
@@ -361,7 +363,12 @@ impl Sentry {
     fn look(&mut self) {
         let Ok(entries) = self.disk.list(State::Claimed.dir()) else { return };
         let claims: Vec<ClaimName> = entries.iter().filter_map(|entry| entry.name.parse().ok()).collect();
-        if let Err(error) = self.leases.look(&*self.disk, &claims) {
+        let looked = self.leases.look(&*self.disk, &claims);
+        if matches!(looked, Ok(Listing::Old)) {
+            // It would stay, and hold its tasks for ever, where nothing changes there any more.
+            let _ = self.disk.touch(State::Claimed.dir());
+        }
+        if let Err(error) = looked {
             // Without the file no touch would ever come back, and no lease would ever end.
             if is_gone(&error)
                 && let Ok((hold, _)) = open_lock(&*self.disk)

@@ -7,7 +7,7 @@ use crate::ErrorKind;
 use crate::disk::sim::op::Op;
 use crate::disk::sim::run::{SimDisk, What};
 use crate::disk::sim::state::DiskState;
-use crate::job::layout::DIRS;
+use crate::job::layout::{DIRS, JOB_JSON};
 use crate::job::log::Log;
 use crate::job::spec::Spec;
 
@@ -139,4 +139,36 @@ fn of_the_troubles_of_many_tasks_one_in_half_a_minute_is_left_in_the_log() {
         sim.advance(Duration::from_secs(1));
     }
     assert_eq!(logged(&sim).matches("\"trouble\"").count(), 2, "{}", logged(&sim));
+}
+
+#[test]
+fn a_coordinator_does_nothing_in_another_job_that_lies_in_the_place_of_its_own() {
+    let sim = job();
+    let mut coordinator = coordinator(&sim);
+    let (user, asked) = (sim.client("user"), coordinator.spec.clone());
+    let put = |id: &str| {
+        let _ = user.remove(JOB_JSON);
+        let spec = Spec { id: id.to_owned(), ..asked.clone() };
+        let _ = create::create_once(&user, JOB_JSON, &serde_json::to_vec(&spec).expect("written")).expect("put");
+    };
+    let _ = create::create_once(&user, layout::PHASE_MAP, b"").expect("a plan");
+    put("x");
+    coordinator.expect_this_job();
+    let watched = Watched::default();
+    coordinator.tick(&watched).expect("its own job");
+    assert!(sim.has("pending/map-00000.a1"));
+    for replaced in [true, false] {
+        let _ = user.remove("pending/map-00000.a1"); // So that there is something to be done.
+        if replaced {
+            put("y")
+        } else {
+            user.remove(JOB_JSON).expect("removed")
+        }
+        let error = coordinator.tick(&watched).expect_err("not its job");
+        assert_eq!(error.kind(), ErrorKind::Vanished, "{error}");
+        assert!(!sim.has("pending/map-00000.a1"), "replaced: {replaced}");
+    }
+    put("x");
+    coordinator.tick(&watched).expect("its own job again, copied back by somebody");
+    assert!(sim.has("pending/map-00000.a1"));
 }

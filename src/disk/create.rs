@@ -17,7 +17,8 @@ pub fn create_once(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<Crea
     created
 }
 
-/// A file that is too long to be held in memory, on its way to [`create_once`]: written part by part under a temporary name.
+/// A file that is too long to be held in memory, on its way to [`create_once`]: written part by part under a temporary name. Where the disk refuses a part, the file is
+/// taken away: one that is begun anew each second would eat the room that others free.
 pub struct Growing {
     draft: String,
     hold: Box<dyn Hold>,
@@ -27,22 +28,36 @@ impl Growing {
     /// Begins one in `dir`.
     pub fn begin(disk: &dyn Disk, dir: &str) -> io::Result<Growing> {
         let draft = disk.draft(dir, b"", Flush::OnNetwork)?;
-        let hold = disk.open(&draft)?;
-        Ok(Growing { draft, hold })
+        match disk.open(&draft) {
+            Ok(hold) => Ok(Growing { draft, hold }),
+            Err(error) => {
+                let _ = disk.remove(&draft);
+                Err(error)
+            }
+        }
     }
 
-    /// Adds a part. (One that fails leaves the temporary file behind, as a crash does.)
-    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hold.append(bytes)
+    /// Adds a part. After an error there is nothing any more to add to.
+    pub fn append(&mut self, disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
+        let added = self.hold.append(bytes);
+        self.unless_refused(disk, added)
     }
 
     /// Gives it its name, once.
     pub fn create_once(mut self, disk: &dyn Disk, path: &str) -> io::Result<Created> {
-        self.hold.flush(Flush::Always)?;
+        let flushed = self.hold.flush(Flush::Always);
+        self.unless_refused(disk, flushed)?;
         drop(self.hold);
         let created = link_once(disk, &self.draft, path);
         let _ = disk.remove(&self.draft);
         created
+    }
+
+    fn unless_refused(&self, disk: &dyn Disk, done: io::Result<()>) -> io::Result<()> {
+        if done.is_err() {
+            let _ = disk.remove(&self.draft);
+        }
+        done
     }
 }
 

@@ -129,11 +129,6 @@ fn source(ask: &Ask) -> String {
     }
 }
 
-/// True for a job of commands.
-pub fn is_each(ask: &Ask) -> bool {
-    ask.app == APP
-}
-
 /// What tells these items from others, as it stands in `job.json`.
 pub fn sum_of(items: &Items) -> String {
     in_words(items.count(), items.bytes.len() as u64, sum::crc32(&items.bytes))

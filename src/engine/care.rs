@@ -40,6 +40,11 @@ impl Care {
         true
     }
 
+    /// The input is gone through once more from its beginning.
+    pub fn begin_again(&self) {
+        self.skipped.borrow_mut().clear();
+    }
+
     /// The app will not be called again.
     pub(super) fn rest(&self) {
         (self.note.borrow_mut())(None);

@@ -52,6 +52,8 @@ impl<'a, A: App> Emitter<'a, A> {
         let bytes: u64 = work.split.pieces.iter().map(|piece| piece.to.saturating_sub(piece.from)).sum();
         let keys = usize::try_from((bytes / BYTES_PER_KEY).max((bytes / BYTES_PER_EARLY_KEY).min(EARLY_KEYS))).unwrap_or(usize::MAX / 4);
         let table = A::COMBINES.then(|| Table::new(keys, work.budget.memory, TOTALS));
+        // Where it matters which record made the app panic, none waits to be combined while the next is read.
+        let table = if work.care.is_some() { table.map(Table::one_by_one) } else { table };
         let lists = (!A::COMBINES).then(|| Lists::new(work.budget.memory));
         let (arena, scratch, counters) = (Arena::default(), Vec::new(), Counters::new());
         let too_many = format!("{} partitions are too many; at most {PARTITIONS_MAX} are possible", work.partitions);

@@ -43,15 +43,21 @@ pub struct InputFile {
 
 /// The files that `inputs` mean, in order. `base` is the job directory (it may not exist yet): paths are stored relative to it, and it is no input.
 pub fn resolve(inputs: &[String], base: &Path) -> Result<Vec<InputFile>> {
-    let mut found =
-        Found { files: Vec::new(), anchor: Anchor::of(base)?, job: fs::metadata(base).ok().map(|meta| (meta.dev(), meta.ino())) };
+    resolve_in(Path::new(""), inputs, base)
+}
+
+/// The same where they were typed in the folder `here`, and not in this process's.
+pub fn resolve_in(here: &Path, inputs: &[String], base: &Path) -> Result<Vec<InputFile>> {
+    let job = fs::metadata(base).ok().map(|meta| (meta.dev(), meta.ino()));
+    let mut found = Found { here, files: Vec::new(), anchor: Anchor::of(base)?, job };
     for typed in inputs {
-        match fs::metadata(typed) {
-            Ok(meta) if meta.is_dir() && holds_a_job(Path::new(typed)) => return Err(is_of_a_job(Path::new(typed))),
+        let place = found.place(Path::new(typed));
+        match fs::metadata(&place) {
+            Ok(meta) if meta.is_dir() && holds_a_job(&place) => return Err(is_of_a_job(&place)),
             Ok(meta) if meta.is_dir() => found.folder(Path::new(typed))?,
             Ok(_) => found.file(Path::new(typed))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound && typed.contains(['*', '?', '[', '{']) => found.pattern(typed)?,
-            Err(error) => return Err(unreadable(Path::new(typed), error)),
+            Err(error) => return Err(unreadable(&place, error)),
         }
     }
     Ok(found.files)
@@ -89,15 +95,23 @@ pub fn walked_to<'a>(inputs: &'a [String], base: &Path, place: &Path) -> Result<
     Ok(inputs.iter().find(walks).map(String::as_str))
 }
 
-struct Found {
+struct Found<'a> {
+    /// Where the inputs were typed; empty for this process's folder.
+    here: &'a Path,
     files: Vec<InputFile>,
     anchor: Anchor,
     job: Option<(u64, u64)>,
 }
 
-impl Found {
-    fn file(&mut self, path: &Path) -> Result<()> {
-        let name = path.to_str().ok_or_else(|| not_utf8(path))?;
+impl Found<'_> {
+    /// Where a name as typed is found.
+    fn place(&self, name: &Path) -> PathBuf {
+        self.here.join(name)
+    }
+
+    fn file(&mut self, name: &Path) -> Result<()> {
+        let path = &*self.place(name);
+        let name = name.to_str().ok_or_else(|| not_utf8(path))?;
         let meta = fs::metadata(path).map_err(|error| unreadable(path, error))?;
         if !meta.is_file() {
             let error = Error::new(ErrorKind::Input, "cannot read input").on(path).because("it is a fifo, socket or device");
@@ -117,14 +131,14 @@ impl Found {
     }
 
     fn folder(&mut self, folder: &Path) -> Result<()> {
-        let job = self.job;
-        let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
+        let (job, place) = (self.job, self.place(folder));
+        let walk = WalkDir::new(&place).follow_links(true).sort_by_file_name();
         for entry in
             walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !(is_hidden(entry) || is_job(entry, job) || is_another_job(entry)))
         {
-            let entry = entry.map_err(|error| unwalkable(folder, error))?;
+            let entry = entry.map_err(|error| unwalkable(&place, error))?;
             if !entry.file_type().is_dir() {
-                self.file(entry.path())?;
+                self.file(&folder.join(below(&place, entry.path())))?;
             }
         }
         Ok(())
@@ -133,8 +147,8 @@ impl Found {
     fn pattern(&mut self, typed: &str) -> Result<()> {
         let pattern = Pattern::parse(typed)?;
         let before = self.files.len();
-        let job = self.job;
-        let walk = WalkDir::new(pattern.root).follow_links(true).sort_by_file_name().max_depth(pattern.depth);
+        let (job, place) = (self.job, self.place(pattern.root));
+        let walk = WalkDir::new(&place).follow_links(true).sort_by_file_name().max_depth(pattern.depth);
         let is_passed = |entry: &DirEntry| {
             (is_hidden(entry) && !pattern.spells_dots) || is_job(entry, job) || (pattern.goes_deep && is_another_job(entry))
         };
@@ -144,21 +158,21 @@ impl Found {
                 Ok(entry) => entry,
                 // A folder part that does not exist matches nothing, which is reported below as such.
                 Err(error) if error.depth() == 0 && is_not_found(&error) => break,
-                Err(error) if pattern.is_beside(&error) => continue,
+                Err(error) if pattern.is_beside(&place, &error) => continue,
                 Err(error) => return Err(unwalkable(Path::new(typed), error)),
             };
-            let inner = entry.path().strip_prefix(pattern.root).expect("a walk stays below its root");
+            let inner = below(&place, entry.path());
             if entry.depth() == 0 || !pattern.matcher.is_match(inner) {
                 continue;
             }
-            let path = if pattern.is_rootless { inner } else { entry.path() };
+            let name = if pattern.is_rootless { inner.to_owned() } else { pattern.root.join(inner) };
             if entry.file_type().is_dir() {
                 if !is_another_job(&entry) {
-                    self.folder(path)?;
+                    self.folder(&name)?;
                 }
                 walk.skip_current_dir();
             } else {
-                self.file(path)?;
+                self.file(&name)?;
             }
         }
         if self.files.len() == before {
@@ -202,8 +216,8 @@ impl Pattern<'_> {
     }
 
     /// A link that leads nowhere, or back, where the pattern neither matches it nor would have to go on through it.
-    fn is_beside(&self, error: &walkdir::Error) -> bool {
-        let inner = error.path().and_then(|path| path.strip_prefix(self.root).ok());
+    fn is_beside(&self, place: &Path, error: &walkdir::Error) -> bool {
+        let inner = error.path().and_then(|path| path.strip_prefix(place).ok());
         let is_through = error.loop_ancestor().is_some() && error.depth() < self.depth;
         (is_not_found(error) || error.loop_ancestor().is_some()) && !is_through && inner.is_some_and(|inner| !self.matcher.is_match(inner))
     }
@@ -275,6 +289,11 @@ fn dev_of(folder: &Path) -> io::Result<u64> {
     let missing = |result: &io::Result<fs::Metadata>| result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let found = folder.ancestors().map(fs::metadata).find(|result| !missing(result));
     found.unwrap_or_else(|| fs::metadata("/")).map(|meta| meta.dev())
+}
+
+/// What a walk that began at `place` has found, as seen from there.
+fn below<'a>(place: &Path, found: &'a Path) -> &'a Path {
+    found.strip_prefix(place).expect("a walk stays below its root")
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {

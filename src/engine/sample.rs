@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use super::reader::Reader;
+use super::run::PAIR_BYTES_MAX;
 use super::unpack::Packing;
 use crate::app::{App, Context, Emit, JobFacts, Partitioning, Record, Unit, Value};
 use crate::control::Control;
@@ -44,7 +45,8 @@ pub(super) fn ranges<A: App>(app: &A, files: &[Piece], base: &Path, partitions: 
 fn keys<A: App>(app: &A, files: &[Piece], base: &Path, partitions: u32) -> Result<Vec<Vec<u8>>, Failure> {
     let context = Context { job_dir: base.to_owned(), attempt: TaskId::map(0).attempt(1), job: JobFacts::default() };
     let control = Control::default();
-    let mut reader = Reader::new(base, app.unit(), &control).with_block_bytes(PLACE_BYTES as usize);
+    // Whether a line is too long is for the tasks to say: how much memory they have is not known here.
+    let mut reader = Reader::new(base, app.unit(), &control).with_block_bytes(PLACE_BYTES as usize).with_line_bytes_max(PAIR_BYTES_MAX);
     let mut all = Vec::new();
     for place in places(files, app.unit(), (8 * u64::from(partitions)).clamp(PLACES_MIN, PLACES_MAX)) {
         let mut found = Keys { keys: Vec::new(), context: &context };

@@ -12,6 +12,7 @@ use super::counters;
 use super::map::at_record;
 use super::reader::Reader;
 use super::reduce::at_key;
+use super::run::PAIR_BYTES_MAX;
 use crate::app::{App, Context, Emit, JobFacts, Output, Sink, Value, ValueSource, Values};
 use crate::control::Control;
 use crate::data::{Counters, Failure, Piece, Split};
@@ -32,7 +33,7 @@ pub(super) fn run<A: App>(app: &A, files: &[Split], partitions: u32, out: &mut d
     let mut tables = Tables { app, context: &context, ranges, partitions, n_pairs: 0, counters: Counters::new() };
     let control = Control::default();
     let unit = app.unit();
-    let mut reader = Reader::new(Path::new("/"), unit, &control);
+    let mut reader = Reader::new(Path::new("/"), unit, &control).with_line_bytes_max(PAIR_BYTES_MAX);
     for file in files {
         let tally = reader.read(file, &mut |record| {
             super::guard::call(|| app.map(record, &mut tables)).map_err(|text| Failure::App(at_record(&text, unit, record)))

@@ -46,6 +46,7 @@ pub(super) struct Table<O> {
     /// Long keys, each behind its length.
     long: Vec<u8>,
     batch: Vec<Entry<O>>,
+    batch_max: usize,
     /// What `O` keeps on the heap, estimated, in bytes.
     heap: usize,
     /// Emits since the table was empty.
@@ -79,7 +80,22 @@ impl<O> Table<O> {
     /// A table that expects about so many distinct keys, may use so much memory, and is tried so.
     pub(super) fn new(keys: usize, memory: usize, trial: Trial) -> Table<O> {
         let slots = (2 * keys).next_power_of_two().clamp(SLOTS_MIN, SLOTS_MIN.max(slots_in(memory / 2, size_of::<Slot<O>>())));
-        Table { slots: empty(slots), used: 0, long: Vec::new(), batch: Vec::with_capacity(BATCH), heap: 0, emits: 0, trial }
+        Table {
+            slots: empty(slots),
+            used: 0,
+            long: Vec::new(),
+            batch: Vec::with_capacity(BATCH),
+            batch_max: BATCH,
+            heap: 0,
+            emits: 0,
+            trial,
+        }
+    }
+
+    /// The same that gathers nothing: each pair is taken before the next.
+    #[must_use]
+    pub(super) fn one_by_one(self) -> Table<O> {
+        Table { batch_max: 1, ..self }
     }
 
     /// Distinct keys.
@@ -99,7 +115,7 @@ impl<O> Table<O> {
         let (high, low) = key::words(key);
         let size = NonZeroU8::MIN.saturating_add(key.len() as u8);
         self.batch.push(Entry { high, low, value, hash: short_hash(high, low, size), size });
-        self.batch.len() == BATCH
+        self.batch.len() >= self.batch_max
     }
 
     /// Takes what was gathered; there is room for it. `place` is called with a key's total and what is to be combined with it, or with a value that has just

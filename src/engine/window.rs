@@ -189,7 +189,7 @@ impl<'a> Window<'a> {
     fn too_long(&self) -> Failure {
         let (name, at, max) = (&self.piece.name, self.offset(), show_size(self.sizes.line_max as u64));
         Failure::Input(format!(
-            "cannot read input {name}: the line at byte {at} is longer than {max}, the most that is kept in memory; cut it into lines, or give more memory"
+            "cannot read input {name}: the line at byte {at} is longer than {max}, the most that is kept in memory; cut it into lines, or raise --memory"
         ))
     }
 

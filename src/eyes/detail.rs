@@ -13,7 +13,7 @@ use crate::disk::Disk;
 use crate::ids::{Block, ClaimName, Phase};
 use crate::job::plan::Plan;
 use crate::job::spec::Spec;
-use crate::units::on_one_line;
+use crate::units::{cut, on_one_line};
 
 /// Most characters of an item or a piece that are shown.
 const WHAT_CHARS_MAX: usize = 200;
@@ -59,7 +59,7 @@ enum What<'a> {
 
 impl<'a> What<'a> {
     fn open(disk: &'a dyn Disk, root: &'a Path, spec: &Spec) -> What<'a> {
-        match spec.ask.is_map_only() {
+        match spec.ask.is_of_commands() {
             true => Items::open(disk, root).map_or(What::Nothing, What::Items),
             false => Plan::map(disk, root).ok().flatten().map_or(What::Nothing, What::Pieces),
         }
@@ -76,10 +76,6 @@ impl<'a> What<'a> {
             }
             (_, Phase::Reduce) | (What::Nothing, Phase::Map) => return None,
         };
-        let mut shown: String = on_one_line(&text).chars().take(WHAT_CHARS_MAX).collect();
-        if shown.chars().count() == WHAT_CHARS_MAX {
-            shown.push('…');
-        }
-        Some(shown)
+        Some(cut(&on_one_line(&text), WHAT_CHARS_MAX).into_owned())
     }
 }

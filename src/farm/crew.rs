@@ -15,12 +15,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::choice::{self, JobView, Move, SlotView};
 use super::note::{FIRST_PAUSE, Fate, LARGEST_PAUSE, Note};
 use super::survey::{Found, Survey};
-use crate::disk::Disk;
 use crate::disk::watch::{Waker, Watch, Woken};
+use crate::disk::{Disk, Entry};
 use crate::error::Error;
 use crate::error::said::Said;
 use crate::here;
-use crate::ids::ClaimName;
+use crate::ids::{AttemptId, ClaimName};
 use crate::job::layout::{PAUSE, PHASE, State};
 use crate::planner::after::{Start, may_start};
 use crate::worker::slot::{self, Patience, Voice};
@@ -424,7 +424,9 @@ fn view<'a>(name: &'a str, open: &'a super::survey::Open, note: &Note, now: Dura
 /// How many tasks may be claimed, and whether the job has ended; a job that cannot be looked at has nothing to claim.
 fn claimable(disk: &dyn Disk) -> (usize, bool) {
     let has = |dir: &str, name: &str| disk.list(dir).is_ok_and(|entries| entries.iter().any(|entry| entry.name == name));
-    let pending = disk.list(State::Pending.dir()).map_or(0, |entries| entries.iter().filter(|entry| entry.is_file).count());
+    // What is no attempt's name is foreign: nobody could claim it.
+    let is_attempt = |entry: &&Entry| entry.is_file && entry.name.parse::<AttemptId>().is_ok();
+    let pending = disk.list(State::Pending.dir()).map_or(0, |entries| entries.iter().filter(is_attempt).count());
     match pending {
         0 => (0, has(PHASE, "end")),
         _ if has(".", PAUSE) => (0, false),
@@ -437,4 +439,21 @@ pub fn busy_pids(disk: &dyn Disk, host: &str) -> BTreeSet<u32> {
     let entries = disk.list(State::Claimed.dir()).unwrap_or_default();
     let claims = entries.iter().filter_map(|entry| entry.name.parse::<ClaimName>().ok());
     claims.filter(|claim| claim.worker.host() == host).map(|claim| claim.worker.pid()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::real::RealDisk;
+
+    #[test]
+    fn what_is_no_attempts_name_cannot_be_claimed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = RealDisk::at(dir.path());
+        ["pending", "phase"].iter().for_each(|folder| disk.make_dir(folder).expect("a folder"));
+        std::fs::write(dir.path().join("pending/Thumbs.db"), b"").expect("written");
+        assert_eq!(claimable(&disk), (0, false));
+        std::fs::write(dir.path().join("pending/map-00000.a1"), b"").expect("written");
+        assert_eq!(claimable(&disk), (1, false));
+    }
 }

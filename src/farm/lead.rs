@@ -27,6 +27,7 @@ use crate::job::log::Log;
 use crate::job::spec::Spec;
 use crate::planner::after::{Start, end_unplanned, may_start};
 use crate::planner::{self, Planned};
+use crate::say::say;
 use crate::units::{for_terminal, plural};
 
 /// The farm's folder is looked at so often, and sooner where a watcher says that something has come.
@@ -256,13 +257,16 @@ impl Lead {
     fn lead(&mut self, name: &str, root: PathBuf) {
         let is_watched = self.led.len() < WATCHED;
         let (shared, report, waker, own) = (Arc::clone(&self.shared), self.report.clone(), self.watch.waker(), name.to_owned());
-        let thread = std::thread::spawn(move || {
+        let led = std::thread::Builder::new().spawn(move || {
             let outcome = serve_job(&shared, &own, &root, is_watched);
             shared.wakers().remove(&own);
             let _ = report.send((own, outcome.unwrap_or_else(Report::Failed)));
             waker.wake();
         });
-        self.led.insert(name.to_owned(), thread);
+        match led {
+            Ok(thread) => _ = self.led.insert(name.to_owned(), thread),
+            Err(error) => self.survey.refuse(name, &format!("cannot start a thread to lead it: {error}")),
+        }
     }
 }
 
@@ -293,7 +297,7 @@ fn serve_job(shared: &Shared, name: &str, root: &Path, is_watched: bool) -> Resu
         if let News::Trouble(error) = news
             && said.is_news(&error.to_string())
         {
-            eprintln!("flockwork: coordinator: {}: {error}; waiting, and trying again", root.display());
+            say!("flockwork: coordinator: {}: {error}; waiting, and trying again", root.display());
         }
     })?;
     drop(witness);
@@ -311,7 +315,7 @@ fn ended(shared: &Shared, root: &Path, end: End) -> Report {
 pub fn run_hook(hook: &Hook, root: &Path, end: &End) {
     let disk = crate::disk::real::RealDisk::at(root);
     if let Err(words) = hook.run_once(&disk, root, end.outcome) {
-        eprintln!("flockwork: coordinator: {words}");
+        say!("flockwork: coordinator: {words}");
     }
 }
 

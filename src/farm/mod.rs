@@ -5,7 +5,7 @@
 //! `hook`, `hosts` and `batch` (starting workers elsewhere).
 //!
 //! Cost of waiting, per worker or coordinator and not per slot: one look at the farm's folder a second, listed anew when it has changed and every eighth time; of one ended job
-//! a look, by turns, for it may have been retried; of each unfinished job a look into `pending/` while slots are free, at most 64 of them a second.
+//! a look, by turns, for it may have been retried; of each unfinished job a look into `pending/` while slots are free, at most 64 of them in a round, five rounds a second.
 
 use std::io;
 use std::path::Path;

@@ -137,13 +137,13 @@ fn create_plan(
                 Some(draft) => draft,
                 None => begun.insert(create::Growing::begin(disk, create::dir_of(path)).map_err(fail)?),
             };
-            draft.append(&bytes).map_err(fail)?;
+            draft.append(disk, &bytes).map_err(fail)?;
             bytes.clear();
         }
     }
     let created = match begun {
         None => create::create_once(disk, path, &bytes),
-        Some(mut draft) => draft.append(&bytes).and_then(|()| draft.create_once(disk, path)),
+        Some(mut draft) => draft.append(disk, &bytes).and_then(|()| draft.create_once(disk, path)),
     };
     created.map_err(fail)
 }

@@ -55,15 +55,15 @@ pub fn shuffle_inputs(disk: &dyn Disk, root: &Path, partition: u32) -> Result<Ve
 }
 
 /// Replaces those of `damaged` that have been retracted since the plan was made by what a fresh listing of `done/` has within their block: of each task the largest
-/// one that holds it, and never a larger one, which other inputs count as well. Returns how many were replaced; the others are damaged where they stand, or not made anew yet.
-/// Where another attempt emitted nothing, nothing takes its place.
+/// one that holds it, and never a larger one, which other inputs count as well. The others are damaged where they stand, or not made anew yet. Where another attempt emitted nothing,
+/// nothing takes its place.
 pub fn replace_retracted(
     disk: &dyn Disk,
     root: &Path,
     partition: u32,
     inputs: &mut Vec<(String, FileSum)>,
     damaged: &[String],
-) -> Result<usize> {
+) -> Result<Replaced> {
     let fail = |error| Error::io("cannot list", root.join(State::Done.dir()), error);
     let listed = fresh::list_surely(disk, State::Done.dir()).map_err(fail)?;
     let mut done: Vec<ClaimName> = listed
@@ -73,17 +73,17 @@ pub fn replace_retracted(
         .filter(|claim: &ClaimName| claim.attempt.task.phase == Phase::Map)
         .collect();
     done.sort_unstable();
-    let (mut replaced, mut all) = (0, Vec::with_capacity(inputs.len()));
+    let (mut replaced, mut all) = (Replaced::default(), Vec::with_capacity(inputs.len()));
     for input in std::mem::take(inputs) {
         let planned =
             input.0.parse::<ClaimName>().ok().filter(|planned| damaged.contains(&input.0) && done.binary_search(planned).is_err());
         let others = match planned {
-            Some(planned) => made_within(disk, planned.attempt.block(), partition, &done).map_err(fail)?,
+            Some(planned) => made_within(disk, planned.attempt.block(), partition, &done, &mut replaced.unreadable).map_err(fail)?,
             None => None,
         };
         match others {
             Some(others) => {
-                replaced += 1;
+                replaced.count += 1;
                 all.extend(others);
             }
             None => all.push(input),
@@ -93,8 +93,23 @@ pub fn replace_retracted(
     Ok(replaced)
 }
 
+/// What became of damaged inputs.
+#[derive(Debug, Default)]
+pub struct Replaced {
+    /// How many were replaced.
+    pub count: usize,
+    /// The attempts in `done/` that might have taken their place and whose results cannot be read: nobody else may ever look at them.
+    pub unreadable: Vec<String>,
+}
+
 /// What counts for the tasks of `block` now, of the attempts of it and of blocks within it; `None` if some of it is not made yet. A result that cannot be read is passed over.
-fn made_within(disk: &dyn Disk, block: Block, partition: u32, done: &[ClaimName]) -> io::Result<Option<Vec<(String, FileSum)>>> {
+fn made_within(
+    disk: &dyn Disk,
+    block: Block,
+    partition: u32,
+    done: &[ClaimName],
+    unreadable: &mut Vec<String>,
+) -> io::Result<Option<Vec<(String, FileSum)>>> {
     let from = done.partition_point(|claim| claim.attempt.block() < block);
     let within = done[from..].iter().take_while(|claim| claim.attempt.task.number < block.tasks().end);
     let mut left: Vec<&ClaimName> = within.collect();
@@ -114,7 +129,10 @@ fn made_within(disk: &dyn Disk, block: Block, partition: u32, done: &[ClaimName]
             }
         }
         match bad {
-            Some(bad) => left.retain(|claim| *claim != bad),
+            Some(bad) => {
+                unreadable.push(bad.to_string());
+                left.retain(|claim| *claim != bad);
+            }
             None => return Ok(Some(files)),
         }
     }
@@ -206,7 +224,17 @@ mod tests {
             let (dir, disk) = job_with(&files);
             let mut inputs = vec![(old.clone(), run_of(&old))];
             let replaced = replace_retracted(&disk, dir.path(), 0, &mut inputs, std::slice::from_ref(&old));
-            assert_eq!((replaced.expect("listed"), inputs), (1, left));
+            assert_eq!((replaced.expect("listed").count, inputs), (1, left));
         }
+    }
+
+    #[test]
+    fn a_result_that_might_take_its_place_and_cannot_be_read_is_named() {
+        let (old, new) = ("map-00001.a1@n.1.x".to_owned(), "map-00001.a2@n.2.y");
+        let (dir, disk) = job_with(&[run_of(new)]);
+        std::fs::write(dir.path().join("done").join(new), b"torn").expect("written");
+        let mut inputs = vec![(old.clone(), run_of(&old))];
+        let replaced = replace_retracted(&disk, dir.path(), 0, &mut inputs, std::slice::from_ref(&old)).expect("listed");
+        assert_eq!((replaced.count, replaced.unreadable, inputs.len()), (0, vec![new.to_owned()], 1));
     }
 }

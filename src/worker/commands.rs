@@ -2,7 +2,8 @@
 //!
 //! What a command writes goes by pipes through this process into its worker's segment (see [`crate::each::segment`]); at most `KEPT_BYTES` of each stream are held
 //! in memory. A command that ends with another status than 0, by a signal or by its timeout is a reported error. So is one that cannot be started; a machine
-//! that can start nothing more just now is a refusal, which is tried again and then given back, as with a disk, and one without the job's folder gives back and leaves.
+//! that can start nothing more just now is a refusal, which is tried again and then given back, as with a disk, and one without the job's folder gives back and leaves. Where the disk
+//! refuses what a command has said, whoever holds its claim does not run it again for that: what it said is kept, and saved when the disk lets it.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -52,6 +53,24 @@ pub struct Commands {
     segment: Writer,
     scratch: Scratch,
     programs: Programs,
+    /// A command that has ended, and what it said is not saved yet.
+    unsaved: Option<Over>,
+}
+
+/// A command that has ended, with what is held of its words.
+struct Over {
+    claim: ClaimName,
+    ended: Ended,
+    out: Vec<u8>,
+    err: Vec<u8>,
+    ran: Ran,
+}
+
+impl Over {
+    /// All that it said is held; nothing of it was given to the disk before.
+    fn is_whole(&self) -> bool {
+        self.ran.out.is_empty() && self.ran.err.is_empty()
+    }
 }
 
 impl Commands {
@@ -65,7 +84,7 @@ impl Commands {
         let segment = Writer::new(root.join(layout::segment(name)));
         let template = orders.template();
         let (scratch, programs) = (Scratch::new(name), Programs::default());
-        Ok(Commands { disk, root, job, dir, template, orders, plan: None, items: None, segment, scratch, programs })
+        Ok(Commands { disk, root, job, dir, template, orders, plan: None, items: None, segment, scratch, programs, unsaved: None })
     }
 
     /// The item of the map task.
@@ -87,8 +106,41 @@ impl Commands {
         Ok(item)
     }
 
-    /// Runs the command for `claim`; how it ended, with what it wrote in the segment.
+    /// Runs the command for `claim`, unless that was done; how it ended, with what it wrote in the segment.
     fn command(&mut self, claim: &ClaimName, control: &Control, words: &[OsString]) -> Result<(Option<Ended>, Ran, String), Failure> {
+        let over = match self.unsaved.take().filter(|over| over.claim == *claim) {
+            Some(over) => over,
+            None => match self.run_command(claim, control, words)? {
+                Ok(over) => over,
+                Err((ran, why)) => return Ok((None, ran, why)),
+            },
+        };
+        match self.save(&over) {
+            Ok(ran) => {
+                let words = over.ended.words();
+                Ok((Some(over.ended), ran, words))
+            }
+            Err(error) => {
+                // Of what a network has refused nothing is known, not even of what it took before.
+                self.unsaved = Some(over).filter(|over| over.is_whole() || !self.disk.is_network());
+                Err(Failure::Disk(error))
+            }
+        }
+    }
+
+    /// How the command went, all of what it said in the segment.
+    fn save(&mut self, over: &Over) -> Result<Ran> {
+        let mut ran = over.ran.clone();
+        self.segment.add(&over.out, &mut ran.out)?;
+        self.segment.add(&over.err, &mut ran.err)?;
+        if self.disk.is_network() {
+            self.segment.sync()?;
+        }
+        Ok(ran)
+    }
+
+    /// Runs the command to its end; in it why it could not be started.
+    fn run_command(&mut self, claim: &ClaimName, control: &Control, words: &[OsString]) -> Result<Result<Over, (Ran, String)>, Failure> {
         let scratch = self.scratch.fresh().map_err(Failure::Disk)?;
         let attempt = claim.attempt;
         let env = [
@@ -104,19 +156,16 @@ impl Commands {
             Catch { segment: &mut self.segment, out: Vec::new(), err: Vec::new(), ran: Ran { start_ms, ..Ran::default() }, refused: None };
         let running = match Running::start(&order, Stdin::Empty) {
             Ok(running) => running,
-            Err(error) => return cannot_start(error, catch.ran),
+            Err(error) => return cannot_start(error, catch.ran).map(Err),
         };
         let ended = running.finish(control, &mut catch)?;
-        let mut ran = catch.finish().map_err(Failure::Disk)?;
+        let Catch { out, err, mut ran, refused, .. } = catch;
+        refused.map_or(Ok(()), Err).map_err(Failure::Disk)?;
         // As it is told by people: the kernel's clock for how long, the machine's for when.
         ran.end_ms = start_ms.saturating_add(i64::try_from(ended.wall.as_millis()).unwrap_or(i64::MAX));
         (ran.exit, ran.signal, ran.peak_bytes) = (ended.status.code(), ended.status.signal(), ended.max_rss);
         ran.timed_out = ended.timed_out;
-        if self.disk.is_network() {
-            self.segment.sync().map_err(Failure::Disk)?;
-        }
-        let words = ended.words();
-        Ok((Some(ended), ran, words))
+        Ok(Ok(Over { claim: claim.clone(), ended, out, err, ran }))
     }
 }
 
@@ -134,13 +183,13 @@ fn check_items(disk: &dyn Disk, root: &Path, spec: &Spec, form: Form) -> Result<
 }
 
 /// The machine's own trouble is no error of the item's.
-fn cannot_start(error: Error, ran: Ran) -> Result<(Option<Ended>, Ran, String), Failure> {
+fn cannot_start(error: Error, ran: Ran) -> Result<(Ran, String), Failure> {
     if error.kind() != ErrorKind::App {
         return Err(Failure::Disk(error));
     }
     let exit = if error.is_not_found() { NOT_FOUND } else { NOT_RUN };
     let ran = Ran { exit: Some(exit), end_ms: ran.start_ms, ..ran };
-    Ok((None, ran, error.to_string()))
+    Ok((ran, error.to_string()))
 }
 
 /// An item as it is told in an error.
@@ -201,18 +250,6 @@ impl Ears for Catch<'_> {
     }
 }
 
-impl Catch<'_> {
-    /// How the command went so far, all of what it said in the segment.
-    fn finish(mut self) -> Result<Ran> {
-        if let Some(error) = self.refused {
-            return Err(error);
-        }
-        self.segment.add(&self.out, &mut self.ran.out)?;
-        self.segment.add(&self.err, &mut self.ran.err)?;
-        Ok(self.ran)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,7 +265,7 @@ mod tests {
         ] {
             let error = Error::new(kind, "cannot start").because(std::io::Error::from(cause));
             match cannot_start(error, Ran::default()) {
-                Ok((ended, ran, _)) => assert!(ended.is_none() && exit.is_some() && ran.exit == exit, "{kind:?}"),
+                Ok((ran, _)) => assert!(exit.is_some() && ran.exit == exit, "{kind:?}"),
                 Err(failure) => assert!(exit.is_none() && matches!(failure, Failure::Disk(_)), "{kind:?}: {failure:?}"),
             }
         }

@@ -88,10 +88,14 @@ impl Engine {
                 care,
             };
             let ran = self.app.run_reduce(&work);
-            let Err(Failure::Damaged(damaged)) = &ran else { return ran };
-            let replaced = assign::replace_retracted(&*self.disk, &self.root, partition, &mut planned, damaged).map_err(Failure::Disk)?;
-            if replaced < damaged.len() {
-                return ran;
+            let Err(Failure::Damaged(mut damaged)) = ran else { return ran };
+            let replaced = assign::replace_retracted(&*self.disk, &self.root, partition, &mut planned, &damaged).map_err(Failure::Disk)?;
+            if replaced.count < damaged.len() {
+                damaged.extend(replaced.unreadable);
+                return Err(Failure::Damaged(damaged));
+            }
+            if let Some(care) = care {
+                care.begin_again();
             }
         }
     }

@@ -24,7 +24,7 @@ use crate::job::layout::{self, PHASE, State};
 use crate::job::log::Log;
 use crate::job::plan::Plan;
 use crate::job::record::TaskError;
-use crate::job::spec::Spec;
+use crate::job::spec::{self, Spec};
 use fitness::{Fitness, Remedy};
 
 pub mod assign;
@@ -164,6 +164,14 @@ impl Worker {
         self.claimer.name()
     }
 
+    /// False where the job was removed or moved away, be there another one in its place or none.
+    pub fn has_its_job(&self) -> bool {
+        match spec::load(&*self.disk, &self.root) {
+            Ok(found) => found.id == self.spec.id,
+            Err(error) => !(error.is_not_found() || error.kind() == ErrorKind::NotThisJob),
+        }
+    }
+
     /// True if a coordinator has led the job, as far as was seen.
     pub fn is_led(&self) -> bool {
         self.looks.led
@@ -228,6 +236,8 @@ impl Worker {
     /// Refused while it held nothing: its own trouble where it cannot write, and otherwise that of one file.
     fn cannot_claim(&mut self, error: Error) -> Result<Turn> {
         self.fitness.cannot_claim(&error);
+        // Where it may rename files that it may not open, each claim made at once would be a lost one.
+        self.polite_claims = POLITE_CLAIMS;
         self.unfit()?.ok_or(error)
     }
 

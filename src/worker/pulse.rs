@@ -20,6 +20,7 @@ use crate::job::layout;
 use crate::job::record::TaskError;
 use crate::job::register::Presence;
 use crate::job::spec::Ask;
+use crate::say::say;
 
 /// How long user code may take to notice that it was cancelled, before its process is ended.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
@@ -154,7 +155,7 @@ impl Pulse for Heart {
         let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
         let gist = gist(text);
         if *said != gist {
-            eprintln!("flockwork: {text}; waiting, and trying again");
+            say!("flockwork: {text}; waiting, and trying again");
             let _ = Presence::say_trouble(&*self.0.disk, &self.0.worker, text);
             *said = gist.into_owned();
         }
@@ -165,7 +166,7 @@ impl Pulse for Heart {
     fn well(&self) {
         let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
         if !said.is_empty() && Presence::say_trouble(&*self.0.disk, &self.0.worker, "").is_ok() {
-            eprintln!("flockwork: worker {} goes on", self.0.worker);
+            say!("flockwork: worker {} goes on", self.0.worker);
             said.clear();
         }
     }

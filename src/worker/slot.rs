@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGUSR1;
@@ -16,7 +17,6 @@ use crate::disk::Disk;
 use crate::disk::real::RealDisk;
 use crate::disk::rename::is_gone;
 use crate::disk::watch::{Backoff, Watch, Woken};
-use crate::each::orders::is_each;
 use crate::engine::{self, AppEntry};
 use crate::error::said::{self, gist};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,6 +28,7 @@ use crate::job::plan::Plan;
 use crate::job::register::Presence;
 use crate::job::spec::{self, Spec};
 use crate::job::trust::Trust;
+use crate::say::say;
 use crate::units::for_shell;
 
 /// The job has ended: nothing to restart. A status that apps do not use by chance.
@@ -87,7 +88,7 @@ pub fn run(root: &Path, parent: u32, voice: Voice, patience: Patience, apps: &[A
     begin_in_time(root, patience, apps, trust).and_then(|begun| work(begun, root, voice)).unwrap_or_else(|error| match error {
         error if error.kind() == ErrorKind::Vanished => STATUS_VANISHED,
         error => {
-            eprintln!("flockwork: {error}");
+            say!("flockwork: {error}");
             if error.may_pass() { STATUS_REFUSED } else { STATUS_CANNOT }
         }
     })
@@ -100,7 +101,7 @@ fn begin_in_time(root: &Path, patience: Patience, apps: &[AppEntry], trust: &Tru
         match begin(root, apps, trust) {
             Err(error) if error.may_pass() && patience == Patience::Waits => {
                 if said.is_news(&error.to_string()) {
-                    eprintln!("flockwork: {error}; waiting, and trying again");
+                    say!("flockwork: {error}; waiting, and trying again");
                 }
                 std::thread::sleep(REFUSED_PAUSE);
             }
@@ -144,7 +145,7 @@ fn begin(root: &Path, apps: &[AppEntry], trust: &Trust) -> Result<Begun> {
     let _ = Plan::map(&*disk, root)?;
     trust.check_output(root, &spec.ask.output)?;
     let name = here::new_name();
-    let tasks: Box<dyn Tasks> = if is_each(&spec.ask) {
+    let tasks: Box<dyn Tasks> = if spec.ask.is_of_commands() {
         Box::new(Commands::new(Arc::clone(&disk), root.to_owned(), &spec, &name)?)
     } else {
         let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;
@@ -161,10 +162,14 @@ fn work(begun: Begun, root: &Path, voice: Voice) -> Result<i32> {
     let Begun { disk, spec, name, mut tasks, presence } = begun;
     let heart = Heart::start(Arc::clone(&disk), &name, &spec.ask, end_process);
     let watch = Watch::local(root, &[State::Pending.dir(), PHASE, "."]);
-    let status = leave_on_signals(&heart, &watch).and_then(|()| {
+    let status = leave_on_signals(&heart, &watch).and_then(|told| {
         let log = Log::open(&*disk, &name);
         let mut worker = Worker::new(Arc::clone(&disk), root.to_owned(), spec, name, here::chance(), log);
-        turns(&mut worker, &mut *tasks, root, &heart, &watch, voice)
+        match turns(&mut worker, &mut *tasks, root, &heart, &watch, voice)? {
+            // Its file in `workers/` is gone: taken away by somebody who wants it to leave, or with all of the job.
+            STATUS_LEFT if !told.load(Relaxed) && !worker.has_its_job() => Err(Error::vanished(root)),
+            status => Ok(status),
+        }
     });
     presence.leave(&*disk);
     status
@@ -227,19 +232,22 @@ struct Said(std::collections::BTreeSet<String>);
 impl Said {
     fn once(&mut self, voice: Voice, worker: &Worker, text: &str) {
         if voice == Voice::Plain && self.0.insert(gist(text).into_owned()) {
-            eprintln!("flockwork: worker {}: {text}", worker.name());
+            say!("flockwork: worker {}: {text}", worker.name());
         }
     }
 }
 
 /// A signal: give back and go. Further ones change nothing, because one order to leave often comes as two: a terminal, a batch system or systemd
-/// signals the whole group, and the supervisor passes its own on. Whoever insists signals the supervisor twice, which kills. SIGUSR1: finish the task, then go.
-fn leave_on_signals(heart: &Heart, watch: &Watch) -> Result<()> {
+/// signals the whole group, and the supervisor passes its own on. Whoever insists signals the supervisor twice, which kills. SIGUSR1: finish the task, then go. Gives what
+/// is true once one has come.
+fn leave_on_signals(heart: &Heart, watch: &Watch) -> Result<Arc<AtomicBool>> {
     let signals = signal_hook::iterator::Signals::new(here::signals_to_end().into_iter().chain([SIGUSR1]));
     let mut signals = signals.map_err(|error| Error::io("cannot watch for signals in", PathBuf::from("this process"), error))?;
-    let (heart, waker) = (heart.clone(), watch.waker());
+    let (heart, waker, told) = (heart.clone(), watch.waker(), Arc::new(AtomicBool::new(false)));
+    let tell = Arc::clone(&told);
     std::thread::spawn(move || {
         for signal in signals.forever() {
+            tell.store(true, Relaxed);
             if signal == SIGUSR1 {
                 heart.leave_soon();
             } else {
@@ -248,5 +256,5 @@ fn leave_on_signals(heart: &Heart, watch: &Watch) -> Result<()> {
             waker.wake();
         }
     });
-    Ok(())
+    Ok(told)
 }

@@ -208,8 +208,8 @@ impl Mini {
                 continue;
             }
             let replaced = assign::replace_retracted(&*self.disk, root(), of, &mut planned, &damaged).map_err(Failure::Disk)?;
-            if replaced < damaged.len() {
-                return Err(Failure::Damaged(damaged));
+            if replaced.count < damaged.len() {
+                return Err(Failure::Damaged([damaged, replaced.unreadable].concat()));
             }
         }
     }

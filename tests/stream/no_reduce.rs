@@ -161,3 +161,15 @@ fn an_empty_file_has_no_mapper() {
     farm.ok(&["stream", "--mapper", "wc -l", "--no-reduce", "--job", "job", "empty", "one"]);
     farm.finished_with("job", b"1\n");
 }
+
+#[test]
+fn explain_and_the_report_know_what_a_map_task_of_it_is() {
+    let farm = Farm::new();
+    farm.write("in", "1\n2\n");
+    let end = stream(&farm, &["--mapper", "cat", "--no-reduce"], &["--split-lines", "1", "in"]);
+    let job = job_of(&end);
+    let told = String::from_utf8(farm.ok(&["explain", job, "mr-out-00001"]).stdout()).expect("text");
+    assert!(told.starts_with("task     map-00001 of") && !told.contains("flockwork cat"), "{told}");
+    let report: serde_json::Value = serde_json::from_slice(&farm.ok(&["report", job, "--json"]).stdout()).expect("JSON");
+    assert!(report.to_string().contains("in, bytes 0 to 2"), "its pieces are told: {report}");
+}

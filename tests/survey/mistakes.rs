@@ -135,6 +135,7 @@ pub const GROUPS: &[(&str, &[Mistake])] = &[
     ]),
     ("Commands", &[
         said("`each` without a command", "flockwork each --job j", 2, ["not provided", "<CMD>", "--help"]),
+        said("`each` without `--`", "flockwork each --job j wc -c {} ::: a.txt", 2, ["unexpected argument 'wc'", "flockwork each", "tip: the command stands behind --"]),
         said("`each` without items", "flockwork each --job j --slots 1 -- true {}", 0, ["nothing was found to work on", "job j", "will be empty"]).leaving_a_job(),
         said("other items in the same directory", "flockwork each --job j --slots 1 -q --retries 2 -- echo {} ::: b", 1, ["another job lies in j", "--retries is 0 there, not 2", "choose another --job"]).after("flockwork each --job j --slots 1 -q -- echo {} ::: a"),
         said("a job here that is to wait for another", "flockwork each --job j --after k -q -- echo {} ::: a", 2, ["cannot start a job here", "--after", "add --submit"]),

@@ -35,6 +35,19 @@ fn files_keep_the_order_typed_and_may_come_twice() {
 }
 
 #[test]
+fn names_are_as_typed_wherever_that_was() {
+    let dir = tree(&["run[1]/a.txt", "run[1]/in/b", "run[1]/in/deep/c", "run1/not.txt"]);
+    let (here, absolute) = (dir.path().join("run[1]"), dir.path().join("run[1]/a.txt").display().to_string());
+    let typed = ["*.txt", "in", "./in/*", "in/**/c", &absolute].map(str::to_owned);
+    let files = resolve_in(&here, &typed, &dir.path().join("job")).expect("all there");
+    let found: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(found, ["a.txt", "in/b", "in/deep/c", "./in/b", "./in/deep/c", "in/deep/c", &absolute]);
+    assert!(files.iter().all(|file| file.path.starts_with(&here) && file.stored.starts_with("../run[1]/")), "{files:?}");
+    let root = resolve_in(Path::new("/"), &["dev/nul?".to_owned()], dir.path()).expect_err("a device");
+    assert!(root.to_string().contains("cannot read input /dev/null"), "{root}");
+}
+
+#[test]
 fn a_folder_is_walked_in_order_without_hidden_names_and_the_job_itself() {
     let dir = tree(&["in/b", "in/a/z", "in/.hidden", "in/.git/x", "in/c", "in/job/job.json", "else/y", "empty/"]);
     symlink("../else/y", dir.path().join("in/d")).expect("linked");

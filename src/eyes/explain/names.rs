@@ -6,10 +6,10 @@ use crate::ids::{AttemptId, Block, Phase, TaskFile, TaskId};
 use crate::job::snapshot::Shape;
 
 /// Reads what was typed; items of a job of commands are counted from 1, as `{#}` does.
-pub fn parse(typed: &str, shape: Shape, is_each: bool) -> Result<(TaskId, Option<AttemptId>)> {
+pub fn parse(typed: &str, shape: Shape, of_commands: bool) -> Result<(TaskId, Option<AttemptId>)> {
     let name = typed.trim_end_matches('/').rsplit('/').next().unwrap_or(typed);
-    let found = by_file(name).or_else(|| by_name(name).map(|task| (task, None))).or_else(|| {
-        let item = is_each.then(|| name.parse::<u32>().ok()?.checked_sub(1)).flatten()?;
+    let found = by_file(name, shape).or_else(|| by_name(name, shape).map(|task| (task, None))).or_else(|| {
+        let item = of_commands.then(|| name.parse::<u32>().ok()?.checked_sub(1)).flatten()?;
         Some((TaskId::map(item), None))
     });
     let count = |phase| if phase == Phase::Map { shape.maps } else { shape.reduces };
@@ -17,26 +17,27 @@ pub fn parse(typed: &str, shape: Shape, is_each: bool) -> Result<(TaskId, Option
         Some((task, attempt)) if task.number < count(task.phase) => Ok((task, attempt)),
         Some(_) | None => {
             let error = Error::new(ErrorKind::Usage, format!("the job has no task `{typed}`"));
-            Err(error.advise(range(shape, is_each)))
+            Err(error.advise(range(shape, of_commands)))
         }
     }
 }
 
 /// `map-00042.a1`, `map-42.a1@node7.4121.k3f`.
-fn by_file(name: &str) -> Option<(TaskId, Option<AttemptId>)> {
+fn by_file(name: &str, shape: Shape) -> Option<(TaskId, Option<AttemptId>)> {
     if let Ok(file) = name.parse::<TaskFile>() {
         return Some((file.attempt().task, Some(file.attempt())));
     }
     let (task, rest) = name.split_once(".a")?;
     let number = rest.split('@').next()?.parse().ok().filter(|number| *number > 0)?;
-    let task = by_name(task)?;
+    let task = by_name(task, shape)?;
     Some((task, Some(task.attempt(number))))
 }
 
 /// `map-00042`, `map-42`, `mr-out-00003`; of `map-00064+63` the first.
-fn by_name(name: &str) -> Option<TaskId> {
+fn by_name(name: &str, shape: Shape) -> Option<TaskId> {
     if let Some(number) = output_number(name) {
-        return Some(TaskId::reduce(number));
+        // (without a reduce phase each map task makes an output)
+        return Some(if shape.reduces == 0 { TaskId::map(number) } else { TaskId::reduce(number) });
     }
     if let Ok(block) = name.parse::<Block>() {
         return Some(block.first());
@@ -50,11 +51,11 @@ fn by_name(name: &str) -> Option<TaskId> {
     }
 }
 
-fn range(shape: Shape, is_each: bool) -> String {
+fn range(shape: Shape, of_commands: bool) -> String {
     let last = |task: fn(u32) -> TaskId, count: u32| format!("{} to {}", task(0), task(count.saturating_sub(1)));
     match (shape.maps, shape.reduces) {
         (0, _) => "it is not planned yet, and has none".to_owned(),
-        (maps, _) if is_each => format!("it has {}, or by its item's number 1 to {maps}", last(TaskId::map, maps)),
+        (maps, _) if of_commands => format!("it has {}, or by its item's number 1 to {maps}", last(TaskId::map, maps)),
         (maps, 0) => format!("it has {}", last(TaskId::map, maps)),
         (maps, reduces) => format!("it has {} and {}", last(TaskId::map, maps), last(TaskId::reduce, reduces)),
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::data::{Piece, Split};
 use crate::disk::Disk;
-use crate::each::orders::{Orders, is_each};
+use crate::each::orders::Orders;
 use crate::each::template::shown;
 use crate::error::Result;
 use crate::eyes::items::Items;
@@ -22,7 +22,7 @@ const COMMAND_CHARS_MAX: usize = 200;
 /// Of `task`; where that cannot be read, why.
 pub(super) fn of(disk: &dyn Disk, root: &Path, spec: &Spec, task: TaskId) -> String {
     let share = match task.phase {
-        Phase::Map if is_each(&spec.ask) => item(disk, root, spec, task.number),
+        Phase::Map if spec.ask.is_of_commands() => item(disk, root, spec, task.number),
         Phase::Map => split(disk, root, task.number),
         Phase::Reduce => Ok(partition(spec, task.number)),
     };

@@ -69,11 +69,14 @@ fn done(scene: &Scene<'_>, task: TaskId, attempts: &[Attempt], told: &mut Told) 
     }
     let again = "should its file be found missing or damaged, the task is done again";
     told.next.push(match task.phase {
-        Phase::Map if scene.spec.ask.is_map_only() => "nothing: it waits for the others".to_owned(),
+        Phase::Map if scene.spec.ask.is_of_commands() => "nothing: it waits for the others".to_owned(),
+        Phase::Map if scene.spec.ask.is_map_only() => {
+            format!("its output becomes {} when all tasks are done; {again}", output_name(task.number))
+        }
         Phase::Map => format!("every reduce task reads its part of the shuffle file; {again}"),
         Phase::Reduce => format!("its output becomes {} when all reduce tasks are done; {again}", output_name(task.number)),
     });
-    if scene.spec.ask.is_map_only() {
+    if scene.spec.ask.is_of_commands() {
         told.hints.push(format!("`flockwork cat {} {task}` shows what its command wrote", job(scene.status)));
     }
 }
@@ -123,7 +126,7 @@ fn pending(scene: &Scene<'_>, attempts: &[Attempt], told: &mut Told) {
     let since = since.map_or_else(String::new, |ms| format!(" {} before the newest sign of life", span(ms)));
     told.now.push(format!("attempt {number} was issued{since}; nobody has claimed it yet"));
     if let Some(end) = &status.end {
-        told.next.push(format!("nothing: the job has ended ({:?}), and it is dropped", end.outcome).to_lowercase());
+        told.next.push(format!("nothing: the job has ended ({}), and it is dropped", end.outcome.word()));
         return;
     }
     let waiting = status.map.pending + status.reduce.pending;
@@ -153,7 +156,7 @@ fn failed(scene: &Scene<'_>, tally: &Tally, told: &mut Told) {
     told.now.push(format!("it has failed for good: {}", limits(scene, tally)));
     told.next.push(match &scene.status.end {
         Some(_) => "nothing: the job has ended".to_owned(),
-        None if scene.spec.ask.is_map_only() => "it is left out; the others are done, and the job ends as failed, naming it".to_owned(),
+        None if scene.spec.ask.is_of_commands() => "it is left out; the others are done, and the job ends as failed, naming it".to_owned(),
         None => "the job fails with its last error".to_owned(),
     });
 }
@@ -165,7 +168,7 @@ fn waiting(scene: &Scene<'_>, task: TaskId, attempts: &[Attempt], told: &mut Tol
         n => format!("its {} ended, and the next one is not issued yet", number_of(n, "attempt has", "attempts have")),
     });
     if let Some(end) = &status.end {
-        told.next.push(format!("nothing: the job has ended ({:?})", end.outcome).to_lowercase());
+        told.next.push(format!("nothing: the job has ended ({})", end.outcome.word()));
         return;
     }
     let left = &scene.maps_left;
@@ -197,7 +200,7 @@ fn waiting(scene: &Scene<'_>, task: TaskId, attempts: &[Attempt], told: &mut Tol
 
 fn limits(scene: &Scene<'_>, tally: &Tally) -> String {
     let ask = &scene.spec.ask;
-    let then = if ask.is_map_only() { "it has failed for good" } else { "it fails the job" };
+    let then = if ask.is_of_commands() { "it has failed for good" } else { "it fails the job" };
     let Tally { errors, losses } = tally;
     format!("it has reported {errors} of {} errors and was lost {losses} of {} times before {then}", ask.max_errors, ask.max_lost)
 }

@@ -1,4 +1,4 @@
-//! The end of a job without a reduce phase: its maps' records are its result.
+//! The end of a job of commands: the records of its tasks are its result.
 //!
 //! Before it is decided, every record is read once, and of the segments that they name the length is looked at: a record torn by a power cut, or one whose segment is short, is
 //! retracted as any other result is, and its task is done again.
@@ -17,7 +17,7 @@ use crate::job::snapshot::Snapshot;
 
 impl Coordinator {
     /// Decides a good end, if every task's result is good.
-    pub(super) fn finish_map_only(&mut self, snapshot: &Snapshot) -> Result<()> {
+    pub(super) fn finish_commands(&mut self, snapshot: &Snapshot) -> Result<()> {
         let mut lengths = HashMap::new();
         let (mut complete, mut busy_ms) = (true, 0u64);
         let done = cover(0..snapshot.n_maps(), snapshot.done_maps(0..snapshot.n_maps())).counted;
