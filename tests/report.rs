@@ -366,7 +366,9 @@ fn whoever_leads_keeps_the_page_fresh_while_a_job_runs_and_at_its_end() {
     let fresh = |farm: &Farm| farm.has("farm/job/status.json").then(|| json(&farm.read("farm/job/status.json")));
     let status = farm.wait_for("a page", || fresh(&farm).filter(|status| status["map"]["claimed"] == 1));
     assert_eq!((status["phase"].as_str(), status["end"].is_null()), (Some("map"), true));
-    let page = String::from_utf8(farm.read("farm/job/status.html")).expect("UTF-8");
+    // One file after the other is put in place.
+    let page = farm.wait_for("the page beside it", || farm.has("farm/job/status.html").then(|| farm.read("farm/job/status.html")));
+    let page = String::from_utf8(page).expect("UTF-8");
     assert!(page.contains("http-equiv=\"refresh\""), "{page}");
     farm.write("go", "");
     lead.ends_with(0);
