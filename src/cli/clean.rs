@@ -7,7 +7,7 @@
 //! This is no part of the protocol: it uses the file system directly, for only one who cleans up needs to see names with a dot. Whether the job runs is
 //! asked of locks; where they do not work, a job must have ended before all of it is removed.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -160,7 +160,6 @@ fn locked(disk: &dyn Disk, path: &str) -> io::Result<Option<(Box<dyn Hold>, Lock
 
 fn confirmed(root: &Path) -> Result<bool> {
     say::text(&format!("flockwork: remove the whole job {} with its outputs? [y/N] ", root.display()));
-    let _ = io::stderr().flush();
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(|error| Error::io("cannot read the answer from", "stdin", error))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -363,20 +363,20 @@ impl Sentry {
     fn look(&mut self) {
         let Ok(entries) = self.disk.list(State::Claimed.dir()) else { return };
         let claims: Vec<ClaimName> = entries.iter().filter_map(|entry| entry.name.parse().ok()).collect();
-        let looked = self.leases.look(&*self.disk, &claims);
-        if matches!(looked, Ok(Listing::Old)) {
+        match self.leases.look(&*self.disk, &claims) {
+            Ok(Listing::True) => {}
             // It would stay, and hold its tasks for ever, where nothing changes there any more.
-            let _ = self.disk.touch(State::Claimed.dir());
-        }
-        if let Err(error) = looked {
-            // Without the file no touch would ever come back, and no lease would ever end.
-            if is_gone(&error)
-                && let Ok((hold, _)) = open_lock(&*self.disk)
-            {
-                let _ = hold.try_lock();
-                self.lock = Some(hold);
+            Ok(Listing::Old) => _ = self.disk.touch(State::Claimed.dir()),
+            Err(error) => {
+                // Without the file no touch would ever come back, and no lease would ever end.
+                if is_gone(&error)
+                    && let Ok((hold, _)) = open_lock(&*self.disk)
+                {
+                    let _ = hold.try_lock();
+                    self.lock = Some(hold);
+                }
+                return;
             }
-            return;
         }
         let Watched { stale: silent, running } = self.leases.watched();
         let mut seen = lock(&self.shared);

@@ -28,36 +28,22 @@ impl Growing {
     /// Begins one in `dir`.
     pub fn begin(disk: &dyn Disk, dir: &str) -> io::Result<Growing> {
         let draft = disk.draft(dir, b"", Flush::OnNetwork)?;
-        match disk.open(&draft) {
-            Ok(hold) => Ok(Growing { draft, hold }),
-            Err(error) => {
-                let _ = disk.remove(&draft);
-                Err(error)
-            }
-        }
+        let hold = disk.open(&draft).inspect_err(|_| drop(disk.remove(&draft)))?;
+        Ok(Growing { draft, hold })
     }
 
     /// Adds a part. After an error there is nothing any more to add to.
     pub fn append(&mut self, disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
-        let added = self.hold.append(bytes);
-        self.unless_refused(disk, added)
+        self.hold.append(bytes).inspect_err(|_| drop(disk.remove(&self.draft)))
     }
 
     /// Gives it its name, once.
     pub fn create_once(mut self, disk: &dyn Disk, path: &str) -> io::Result<Created> {
-        let flushed = self.hold.flush(Flush::Always);
-        self.unless_refused(disk, flushed)?;
+        self.hold.flush(Flush::Always).inspect_err(|_| drop(disk.remove(&self.draft)))?;
         drop(self.hold);
         let created = link_once(disk, &self.draft, path);
         let _ = disk.remove(&self.draft);
         created
-    }
-
-    fn unless_refused(&self, disk: &dyn Disk, done: io::Result<()>) -> io::Result<()> {
-        if done.is_err() {
-            let _ = disk.remove(&self.draft);
-        }
-        done
     }
 }
 

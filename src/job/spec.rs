@@ -276,6 +276,11 @@ pub fn load(disk: &dyn Disk, root: &Path) -> Result<Spec> {
     parse(&bytes, &path).or_else(|_| parse(&read().map_err(|error| Error::io("cannot read", &path, error))?, &path))
 }
 
+/// True of an error of [`load`] that says that no job lies there.
+pub fn says_no_job(error: &Error) -> bool {
+    error.is_not_found() || error.kind() == ErrorKind::NotThisJob
+}
+
 /// The spec in these bytes of `path`, or what is wrong with them.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Spec> {
     #[derive(Deserialize)]

@@ -168,7 +168,7 @@ impl Worker {
     pub fn has_its_job(&self) -> bool {
         match spec::load(&*self.disk, &self.root) {
             Ok(found) => found.id == self.spec.id,
-            Err(error) => !(error.is_not_found() || error.kind() == ErrorKind::NotThisJob),
+            Err(error) => !spec::says_no_job(&error),
         }
     }
 

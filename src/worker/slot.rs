@@ -137,7 +137,7 @@ fn begin(root: &Path, apps: &[AppEntry], trust: &Trust) -> Result<Begun> {
     trust.check(root)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     // There was a job when the supervisor started: this may be a later slot of a job that was removed.
-    let spec = spec::load(&*disk, root).map_err(|error| match error.is_not_found() || error.kind() == ErrorKind::NotThisJob {
+    let spec = spec::load(&*disk, root).map_err(|error| match spec::says_no_job(&error) {
         true => error.of_kind(ErrorKind::Vanished),
         false => error,
     })?;
