@@ -128,9 +128,11 @@ pub fn storm(farm: &Farm, submit: &[&str]) {
             }
         }
         for worker_ in workers.iter_mut().filter(|worker| worker.look().is_some()) {
+            worker_.is_killed_or_ended_well();
             *worker_ = worker_for_books(farm);
         }
         if leader.look().is_some() && !has_finished() {
+            leader.is_killed_or_ended_well();
             leader = coordinator(farm);
         }
         std::thread::sleep(Duration::from_millis(120));
@@ -140,7 +142,7 @@ pub fn storm(farm: &Farm, submit: &[&str]) {
         has_finished().then_some(())
     });
     coordinator(farm).ends_with(0);
-    workers.iter().for_each(|worker| _ = worker.wait());
+    workers.iter().for_each(|worker| worker.is_killed_or_ended_well());
 }
 
 #[test]
@@ -203,7 +205,11 @@ fn scenario_07_two_coordinators_at_work_at_once_do_no_harm() {
     farm.wait_for("the second leads, too", || leads(&second).then_some(()));
     first.signal(Signal::CONT);
     let workers: Vec<_> = (0..3).map(|_| worker_for_books(&farm)).collect();
-    all_end_well(&[first, second]);
+    let leaders = [first, second];
+    all_end_well(&leaders);
+    for leader in leaders {
+        assert!(!leader.stderr().contains("standing by"), "both led to the end: {}", leader.stderr());
+    }
     ended_well(&farm, &oracle, &workers);
 }
 

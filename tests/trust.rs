@@ -2,10 +2,10 @@
 //!
 //! As root, folders are given to users that nobody is; as anybody else, what root owns stands in for a stranger's, mounted into the job in a namespace of one's own.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::Path;
 
-use super::common::{FLOCKWORK, Farm};
+use super::common::{FLOCKWORK, Farm, set_mode};
 
 /// Users and groups that no machine has.
 const ANN: u32 = 4_000_001;
@@ -49,10 +49,6 @@ fn give(path: &Path, uid: Option<u32>, gid: Option<u32>) {
     for entry in walkdir::WalkDir::new(path) {
         chown(entry.expect("readable").path(), uid, gid).expect("given away");
     }
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode is set");
 }
 
 /// Every command that acts refuses in these words, and nothing is changed.

@@ -369,8 +369,13 @@ impl Program {
     /// `kill -9`, the process alone; its slots die with it.
     pub fn kill_alone(&self) {
         self.signal(Signal::KILL);
+        self.is_killed_or_ended_well();
+    }
+
+    /// It has ended, and not by a fault of its own.
+    pub fn is_killed_or_ended_well(&self) {
         let status = self.wait();
-        assert_eq!(status.signal().unwrap_or(9), 9, "{status}");
+        assert!(status.signal() == Some(9) || status.success(), "{status}: {}", self.stderr());
     }
 
     /// Ends it and all it has started.
@@ -393,6 +398,12 @@ pub fn pid_of(name: &str) -> Option<Pid> {
 /// The worker in a claim's name.
 pub fn worker_of(claim: &str) -> &str {
     claim.split_once('@').unwrap_or_else(|| panic!("{claim} is a claim's name")).1
+}
+
+/// Sets the permissions of a file or folder.
+pub fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode is set");
 }
 
 /// When `path` was last written, touched or moved, as its file system stamped it, in seconds.

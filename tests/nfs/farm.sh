@@ -138,7 +138,7 @@ minus() { # A B: A - B, with one decimal, rounded down
 
 # --- What is asked of the server, counted by the mounts themselves.
 calls() { # NODE: the calls of its mount so far, by kind
-  on "$1" awk -v share=$SHARE '/^device/ { ours = $5 == share; counting = 0 } /per-op/ { counting = ours } counting && NF > 5 { print $1, $2 }' /proc/self/mountstats
+  on "$1" awk -v share=$SHARE '/^device/ { ours = $5 == share; counting = 0 } /per-op/ { counting = ours } counting && NF > 5 { print $1, $2; found = 1 } END { exit !found }' /proc/self/mountstats
 }
 # between BEFORE AFTER DIVISOR: a line of the differences; in total is the sum without READ, WRITE and COMMIT, which move data.
 between() {
@@ -154,6 +154,21 @@ nobody_was_lost() {
   local path
   for path in "$JOB"/expired/*@*; do
     [ ! -e "$path" ] || grep -q '"dropped"' "$path" || fail "in expired/: $(names expired)"
+  done
+}
+
+# Each beat has come to the server since.
+have_beaten_since() { # TIME CLAIMS...
+  local claim
+  for claim in "${@:2}"; do less "$1" "$(beat_of "$claim")" || return 1; done
+}
+
+# While tasks are still to be claimed there are no backups: a second attempt is one of a task taken for lost. (A worker's name may end in `.a7...`.)
+no_second_attempts() {
+  local folder path
+  there_are pending 1 . || fail "nothing is pending any more: a second attempt could be a backup"
+  for folder in pending claimed expired; do
+    for path in "$JOB/$folder"/map-?????.a[2-9]*; do [ ! -e "$path" ] || fail "issued a second time: $path"; done
   done
 }
 

@@ -57,7 +57,7 @@ impl Audit {
     }
 
     fn judge_move(&mut self, change: &Change<'_>, from: &str, to: &str) -> Result<(), String> {
-        if to.starts_with("shuffle/") || is_on_its_way(to) {
+        if is_on_its_way(to) {
             return Ok(()); // judged with the commit that names it
         }
         let made = change.state.deeds().made.get(to).copied().unwrap_or_default();
@@ -66,6 +66,11 @@ impl Audit {
         }
         self.made.insert(to.to_owned(), made);
         let (was, is, name) = (split(from).0, split(to).0, split(to).1);
+        if is == "shuffle" {
+            // Judged with the commit that names it; from then on it stays.
+            let counts = change.state.inode(&format!("done/{}", attempt_of(name))).is_some();
+            return if made > 1 && counts { Err(format!("{to} was replaced, and its attempt counts")) } else { Ok(()) };
+        }
         if is_final(to) && (made > 1 || change.state.deeds().replaced.contains(to)) {
             return Err(format!("{to} was made {made} times"));
         }
@@ -134,6 +139,11 @@ impl Audit {
     }
 }
 
+/// Of a shuffle file's name.
+fn attempt_of(name: &str) -> &str {
+    name.rsplit_once('-').map_or(name, |(attempt, _)| attempt)
+}
+
 fn judge_removal(state: &DiskState, path: &str) -> Result<(), String> {
     let (dir, name) = split(path);
     if state.inode(path).is_some() || name.starts_with('.') {
@@ -142,7 +152,7 @@ fn judge_removal(state: &DiskState, path: &str) -> Result<(), String> {
     if is_final(path) && !path.starts_with("output/.attempts/") {
         return Err(format!("{path} was removed"));
     }
-    let attempt = name.strip_prefix(".attempts/").unwrap_or_else(|| name.rsplit_once('-').map_or(name, |(attempt, _)| attempt));
+    let attempt = name.strip_prefix(".attempts/").unwrap_or_else(|| attempt_of(name));
     if matches!(dir, "shuffle" | "output") && state.inode(&format!("done/{attempt}")).is_some() {
         return Err(format!("{path} was removed, and {attempt} counts"));
     }

@@ -17,12 +17,9 @@ if [ "$ARGUMENT" -lt 10 ]; then
   sleep "$ARGUMENT"
   heal node2
   healed=$(date +%s.%3N)
-  beaten_since_healed() {
-    nobody_was_lost
-    local claim
-    for claim in $claims; do less "$healed" "$(beat_of "$claim")" || return 1; done
-  }
+  beaten_since_healed() { nobody_was_lost && have_beaten_since "$healed" $claims; }
   wait_for 30 beaten_since_healed
+  no_second_attempts
   open_gate map
 else
   sleep 0.5

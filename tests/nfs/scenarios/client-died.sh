@@ -19,4 +19,6 @@ began=$SECONDS
 ends boss 0
 ends near 0
 note "ended $((SECONDS - began)) s later"
+# (measured are 0 to 2 s)
+[ $((SECONDS - began)) -lt 30 ] || fail "the end is later than that by more than a lease"
 right node1

@@ -7,8 +7,8 @@ shopt -s nullglob
 start looker node2 bash -c 'shopt -s nullglob; until [ -e stop ]; do for name in job*/phase/*; do :; done; done'
 for n in 1 2 3 4 5; do
   on node1 $FLOCKWORK run wc in -r 1 --job job$n --slots 1 -q
-  names=$(on node2 bash -c "echo job$n/phase/*")
-  [[ $names/ == *job$n/phase/end* ]] || fail "node2 lists $names"
+  names=" $(on node2 bash -c "echo job$n/phase/*") "
+  [[ $names == *" job$n/phase/end "* && $names == *" job$n/phase/finished "* && $names != *phase/ending.* ]] || fail "node2 lists$names"
 done
 touch $SERVER/stop
 ends looker 0

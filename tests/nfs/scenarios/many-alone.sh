@@ -1,5 +1,7 @@
 # A job of very many tasks that do nothing, a file each, completes, each task once; what it asks of the server, all told.
 # long: 4.2/20000
+# limit: 900
+# lasts: 200
 # number: of tasks; any will do, as in many-alone/4.2/2000
 mkdir -p $SERVER/in
 seq "$ARGUMENT" > $SERVER/in/lines
