@@ -1,6 +1,6 @@
 //! The one thing a running attempt and its watchers share: go, hold or cancel one way, progress the other.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 const GO: u8 = 0;
@@ -12,6 +12,7 @@ const CANCEL: u8 = 2;
 pub struct Control {
     word: AtomicU8,
     records: AtomicU64,
+    at_disk: AtomicBool,
 }
 
 /// The control said that the attempt is to stop.
@@ -49,6 +50,19 @@ impl Control {
         self.records.store(self.records.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
+    /// Does what takes as long as the disk takes: no record is begun meanwhile, and that is no stall of the task's.
+    pub fn at_disk<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.at_disk.store(true, Relaxed);
+        let done = work();
+        self.at_disk.store(false, Relaxed);
+        done
+    }
+
+    /// True while the disk is waited for.
+    pub fn is_at_disk(&self) -> bool {
+        self.at_disk.load(Relaxed)
+    }
+
     /// Counts one more record as begun; waits while held.
     #[inline]
     pub fn step(&self) -> Result<(), Cancelled> {
@@ -84,6 +98,12 @@ mod tests {
         control.cancel();
         control.go_on();
         assert_eq!((control.step(), control.records()), (Err(Cancelled), 2));
+    }
+
+    #[test]
+    fn whoever_watches_sees_that_the_disk_is_waited_for() {
+        let control = Control::default();
+        assert!(control.at_disk(|| control.is_at_disk()) && !control.is_at_disk());
     }
 
     #[test]

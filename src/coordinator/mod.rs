@@ -13,7 +13,7 @@ use crate::disk::Disk;
 use crate::disk::rename::is_gone;
 use crate::error::{Error, Result};
 use crate::ids::{Block, ClaimName, WorkerName};
-use crate::job::layout::{self, PHASE};
+use crate::job::layout::{self, JOB_JSON, PHASE};
 use crate::job::log::Log;
 use crate::job::snapshot::{Belief, Shape, Snapshot};
 use crate::job::spec::Spec;
@@ -169,8 +169,11 @@ impl Coordinator {
 
     /// A name that is gone is one thing, a job that is gone another: waiting would not help.
     fn told_apart(&self, error: Error) -> Error {
-        let gone = error.is_not_found() && self.disk.look(".").is_err_and(|error| is_gone(&error));
-        if gone { Error::vanished(&self.root) } else { error }
+        let has_no_job = || {
+            let look = self.disk.refresh(".").and_then(|()| self.disk.look(JOB_JSON));
+            look.is_err_and(|error| is_gone(&error))
+        };
+        if error.is_not_found() && has_no_job() { Error::vanished(&self.root) } else { error }
     }
 
     fn round(&mut self, watched: &Watched) -> Result<Tick> {
@@ -319,7 +322,8 @@ impl Coordinator {
 
     fn plan(&mut self, snapshot: &Snapshot, watched: &Watched) -> Result<Vec<plan::Action>> {
         let limits = self.limits(snapshot, watched)?;
-        let stuck = self.stuck.keys().cloned().collect();
+        // (one that beats again is believed again)
+        let stuck = self.stuck.keys().filter(|claim| watched.stale.contains(*claim)).cloned().collect();
         let facts = Facts {
             endings: &self.ledger.endings,
             blamed: &self.ledger.blamed,

@@ -5,13 +5,14 @@
 //! says so. Whoever led before (it was stopped, or its lock keeps nobody out) finds a line behind its own: it is relieved. It lets its lock go and stands by,
 //! and from then on believes in silence only, for its lock has proved nothing: else two that cannot see each other's locks would relieve each other for ever.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use super::leases::{Leases, Listing, Watched};
-use super::probes::Probes;
+use super::probes::{Cause, Probes, Word};
 use super::sightings::Sightings;
 use super::trouble::Trouble;
 use super::{Coordinator, backup, window};
@@ -243,17 +244,14 @@ fn read_end(coordinator: &Coordinator, duty: &mut Duty<'_>) -> Result<Led> {
     Ok(Led::Stopped)
 }
 
-/// Takes dead workers of this host out of the listing, once none of their claims is left. Elsewhere a lock found free is good enough to issue a task
+/// Takes dead workers of this machine out of the listing, once none of their claims is left. Elsewhere a lock found free is good enough to issue a task
 /// again, but not to send a worker away that may live after all.
 fn bury(coordinator: &Coordinator, shared: &Shared) {
-    let here = coordinator.name.host();
     let seen = lock(shared);
     let done: Vec<WorkerName> = seen
         .dead
         .iter()
-        .filter(|worker| {
-            worker.host() == here && seen.workers.contains(worker) && !seen.claims.iter().any(|claim| claim.worker == **worker)
-        })
+        .filter(|worker| seen.workers.contains(worker) && !seen.claims.iter().any(|claim| claim.worker == **worker))
         .cloned()
         .collect();
     drop(seen);
@@ -395,12 +393,24 @@ impl Sentry {
             (seen.workers.clone(), seen.claims.clone())
         };
         self.probes.keep(&workers);
+        let late: BTreeSet<&ClaimName> = claims.iter().filter(|claim| self.leases.silent(claim) > self.beat * 2).collect();
+        let (mut dead, mut doubted) = (BTreeSet::new(), BTreeSet::new());
         for worker in &workers {
-            let missed_beats = || claims.iter().any(|claim| claim.worker == *worker && self.leases.silent(claim) > self.beat * 2);
-            let here = worker.host() == self.host.host();
-            if self.probes.is_dead(&*self.disk, worker, || here || missed_beats()) && lock(&self.shared).dead.insert(worker.clone()) {
-                self.waker.wake();
+            let claims_late = || late.iter().filter(|claim| claim.worker == *worker);
+            let cause = Cause { is_near: worker.host() == self.host.host(), is_late: claims_late().next().is_some() };
+            match self.probes.ask(&*self.disk, worker, cause) {
+                Word::Nothing => {}
+                Word::Doubt => doubted.extend(claims_late().copied().cloned()),
+                Word::Dead => _ = dead.insert(worker.clone()),
             }
+        }
+        let mut seen = lock(&self.shared);
+        let news = !dead.is_subset(&seen.dead) || !doubted.is_subset(&seen.doubted);
+        seen.dead.extend(dead);
+        seen.doubted = doubted;
+        drop(seen);
+        if news {
+            self.waker.wake();
         }
     }
 }

@@ -23,7 +23,7 @@ fn coordinator(sim: &Arc<SimDisk>) -> Coordinator {
 }
 
 fn job() -> Arc<SimDisk> {
-    SimDisk::holding(DIRS.into_iter().fold(DiskState::new(), DiskState::with_dir))
+    SimDisk::holding(DIRS.into_iter().fold(DiskState::new(), DiskState::with_dir).with_file(JOB_JSON, b""))
 }
 
 fn refuse(sim: &SimDisk, times: u64, kind: Kind, matches: fn(&Op) -> bool) {

@@ -18,8 +18,10 @@ pub struct Sightings {
     pub silent: BTreeSet<ClaimName>,
     /// How long claims had run when they were looked at.
     pub running: BTreeMap<ClaimName, Duration>,
-    /// Workers whose lock was found free.
+    /// Workers of this machine whose lock was found free.
     pub dead: BTreeSet<WorkerName>,
+    /// Claims without a heartbeat for two beats whose workers' locks were found free.
+    pub doubted: BTreeSet<ClaimName>,
     /// When the claims were last looked at.
     pub looked: Duration,
     /// They are to be looked at now: there are new ones, and how long they run will matter.
@@ -33,7 +35,7 @@ impl Sightings {
         // They have run on since they were looked at, unless the sentry is stalled.
         let since = Some(now.saturating_sub(self.looked)).filter(|since| *since <= lease / 5).unwrap_or_default();
         let running = self.running.iter().map(|(claim, run)| (claim.clone(), *run + since)).collect();
-        Watched { stale: of_dead.chain(&self.silent).cloned().collect(), running }
+        Watched { stale: of_dead.chain(&self.silent).chain(&self.doubted).cloned().collect(), running }
     }
 
     /// Takes down what a tick saw; true if the sentry is to look at once. New workers are probed at once: only a lock that was found taken can be found free,

@@ -78,7 +78,8 @@ impl<'a, A: App> Emitter<'a, A> {
         }
         let (run, passes) = self.merge_where_it_pays()?;
         let target = self.work.shuffle_dir.join(format!("{}.run", self.work.name));
-        let (file, n_shuffled) = run.finish(&target, if self.work.sync { Flush::ToDisk } else { Flush::ToCache })?;
+        let flush = if self.work.sync { Flush::ToDisk } else { Flush::ToCache };
+        let (file, n_shuffled) = self.work.control.at_disk(|| run.finish(&target, flush))?;
         let mut counters = self.counters;
         counters::add_all(&mut counters, &[(counters::PAIRS_OUT, self.n_pairs), (counters::PAIRS_SHUFFLED, n_shuffled)]);
         counters::add_some(&mut counters, &[(counters::SPILLS, u64::from(n_spilled)), (counters::MERGE_PASSES, passes)]);

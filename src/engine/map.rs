@@ -86,7 +86,8 @@ fn write_file(work: &MapWork<'_>, partition: usize, text: &[u8]) -> Result<FileS
     let mut draft = Draft::create(work.shuffle_dir)?;
     draft.write(text)?;
     let flush = if work.sync { Flush::ToDisk } else { Flush::ToCache };
-    draft.finish(&work.shuffle_dir.join(format!("{}-{partition:05}.json", work.name)), flush)
+    let target = work.shuffle_dir.join(format!("{}-{partition:05}.json", work.name));
+    work.control.at_disk(|| draft.finish(&target, flush))
 }
 
 /// A combined value and the partition of its key, which is asked for once per key.

@@ -99,7 +99,7 @@ fn admits(work: &ReduceWork<'_>, key: &[u8]) -> bool {
 
 pub(super) fn finish(file: OutputFile, work: &ReduceWork<'_>, draw: &Draw) -> Result<Made, Failure> {
     let skipped = care::skipped(work.care);
-    let (described, mut counters) = file.finish(&work.output)?;
+    let (described, mut counters) = work.control.at_disk(|| file.finish(&work.output))?;
     draw.add_to(&mut counters);
     counters::add_all(&mut counters, &[(counters::OUTPUT_BYTES, described.len)]);
     counters::add_some(&mut counters, &[(counters::KEYS_SKIPPED, skipped.len() as u64)]);

@@ -115,7 +115,7 @@ impl Commands {
                 Err((ran, why)) => return Ok((None, ran, why)),
             },
         };
-        match self.save(&over) {
+        match control.at_disk(|| self.save(&over)) {
             Ok(ran) => {
                 let words = over.ended.words();
                 Ok((Some(over.ended), ran, words))

@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::disk::{Disk, Flush};
 use crate::error::{Error, ErrorKind};
 use crate::ids::Block;
-use crate::job::layout::{SHUFFLE, State, attempts_dir};
+use crate::job::layout::{OUTPUT, SHUFFLE, State, attempts_dir};
+use crate::job::spec::Ask;
 
 /// Three of these, or of longer leases, room is waited for before a claim is given back.
 const ROOM_LEASE: Duration = Duration::from_secs(10);
@@ -30,8 +31,10 @@ pub(super) enum Remedy {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fitness {
+    /// Where the job's tasks write: their data, and what becomes of them.
+    dirs: Vec<String>,
     /// What the disk refused; none while it is well.
     trouble: Option<String>,
     /// What was given back for trouble.
@@ -39,6 +42,19 @@ pub(super) struct Fitness {
 }
 
 impl Fitness {
+    /// Of a worker of the job `ask`.
+    pub(super) fn new(ask: &Ask) -> Fitness {
+        let mut dirs = [State::Pending, State::Claimed, State::Done].map(|state| state.dir().to_owned()).to_vec();
+        if ask.is_of_commands() {
+            // They write segments, and no attempt's output; and have folders of this machine's own.
+            dirs.push(OUTPUT.to_owned());
+            dirs.extend(super::scratch::place());
+        } else {
+            dirs.extend([SHUFFLE.to_owned(), attempts_dir(&ask.output)]);
+        }
+        Fitness { dirs, trouble: None, given_back: BTreeSet::new() }
+    }
+
     /// What to do about a refusal that an attempt of `block` has met for so long.
     pub(super) fn remedy(&mut self, block: Block, error: &Error, since: Duration, lease: Duration) -> Remedy {
         if error.kind() == ErrorKind::Unfit {
@@ -67,12 +83,8 @@ impl Fitness {
 
     /// Why nothing is claimed now, after a look whether that is over: a file is made and removed where maps write, where reduces do,
     /// and where tasks wait, are claimed and end.
-    pub(super) fn trouble(&mut self, disk: &dyn Disk, output: &str) -> Option<&str> {
-        if self.trouble.is_some()
-            && [SHUFFLE, &attempts_dir(output), State::Pending.dir(), State::Claimed.dir(), State::Done.dir()]
-                .into_iter()
-                .all(|dir| can_write(disk, dir))
-        {
+    pub(super) fn trouble(&mut self, disk: &dyn Disk) -> Option<&str> {
+        if self.trouble.is_some() && self.dirs.iter().all(|dir| can_write(disk, dir)) {
             self.trouble = None;
         }
         self.trouble.as_deref()
@@ -97,9 +109,15 @@ mod tests {
         Error::io("cannot write", "x", io::Error::from(kind))
     }
 
+    fn of(app: &str) -> Fitness {
+        let asked = serde_json::json!({"app": app, "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
+            "lease_ms": 10_000, "max_errors": 4, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
+        Fitness::new(&serde_json::from_value(asked).expect("an ask"))
+    }
+
     #[test]
     fn a_full_disk_is_waited_for_and_any_other_refusal_for_a_lease() {
-        let mut fitness = Fitness::default();
+        let mut fitness = of("wc");
         let task = Block::one(TaskId::map(1));
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::ReadOnlyFilesystem] {
             assert_eq!(fitness.remedy(task, &error(kind), LEASE * 3 - Duration::from_millis(1), LEASE / 10), Remedy::TryAgain, "{kind}");
@@ -125,21 +143,30 @@ mod tests {
     fn a_worker_in_trouble_is_well_again_when_it_can_write() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let disk = crate::disk::real::RealDisk::at(dir.path());
-        let mut fitness = Fitness::default();
-        assert_eq!(fitness.trouble(&disk, "output"), None, "no look is needed while it is well");
+        let mut fitness = of("wc");
+        assert_eq!(fitness.trouble(&disk), None, "no look is needed while it is well");
         let _ = fitness.remedy(Block::one(TaskId::map(1)), &error(io::ErrorKind::PermissionDenied), LEASE, LEASE);
-        assert!(
-            fitness.trouble(&disk, "output").is_some_and(|text| text.contains("cannot write x")),
-            "there is no such folder to write in"
-        );
+        assert!(fitness.trouble(&disk).is_some_and(|text| text.contains("cannot write x")), "there is no such folder to write in");
         ["shuffle", "output"].iter().for_each(|dir| disk.make_dir(dir).expect("made"));
-        assert!(fitness.trouble(&disk, "output").is_some(), "reduces could not write yet");
+        assert!(fitness.trouble(&disk).is_some(), "reduces could not write yet");
         disk.make_dir("output/.attempts").expect("made");
-        assert!(fitness.trouble(&disk, "output").is_some(), "nor could a task be ended");
+        assert!(fitness.trouble(&disk).is_some(), "nor could a task be ended");
         disk.make_dir("done").expect("made");
-        assert!(fitness.trouble(&disk, "output").is_some(), "nor claimed");
+        assert!(fitness.trouble(&disk).is_some(), "nor claimed");
         ["pending", "claimed"].iter().for_each(|dir| disk.make_dir(dir).expect("made"));
-        assert_eq!(fitness.trouble(&disk, "output"), None);
+        assert_eq!(fitness.trouble(&disk), None);
         assert!(disk.list("shuffle").expect("readable").is_empty(), "the trial leaves nothing");
+    }
+
+    #[test]
+    fn a_worker_of_commands_needs_only_the_folders_that_such_a_job_has() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let disk = crate::disk::real::RealDisk::at(dir.path());
+        crate::job::layout::DIRS.iter().for_each(|dir| disk.make_dir(dir).expect("made"));
+        for (app, is_well) in [(crate::each::APP, true), ("wc", false)] {
+            let mut fitness = of(app);
+            fitness.cannot_claim(&error(io::ErrorKind::StorageFull));
+            assert_eq!(fitness.trouble(&disk).is_none(), is_well, "{app}");
+        }
     }
 }

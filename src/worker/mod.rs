@@ -64,6 +64,9 @@ pub trait Pulse {
 
     /// True if the worker is to leave once it is free.
     fn is_leaving(&self) -> bool;
+
+    /// True if it is to leave now: nothing is waited for any more.
+    fn gives_back(&self) -> bool;
 }
 
 /// One worker incarnation in one job.
@@ -137,7 +140,7 @@ const TURNS_PER_FULL_LOOK: u32 = 8;
 impl Worker {
     /// The worker `name` in the job `spec` at `root`; `chance` decides in which order it tries candidates.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, spec: Spec, name: WorkerName, chance: u64, log: Log) -> Worker {
-        let claimer = Claimer::new(name);
+        let (claimer, fitness) = (Claimer::new(name), Fitness::new(&spec.ask));
         let (candidates, refused, missed) = (Vec::new(), HashMap::new(), BTreeSet::new());
         Worker {
             disk,
@@ -152,7 +155,7 @@ impl Worker {
             listed: 0,
             polite_claims: 0,
             looks: Looks::default(),
-            fitness: Fitness::default(),
+            fitness,
             unfit: None,
             maps: None,
             log,
@@ -228,7 +231,7 @@ impl Worker {
 
     /// What the disk refuses this worker, if it still does; the job may have ended meanwhile.
     fn unfit(&mut self) -> Result<Option<Turn>> {
-        let Some(trouble) = self.fitness.trouble(&*self.disk, &self.spec.ask.output) else { return Ok(None) };
+        let Some(trouble) = self.fitness.trouble(&*self.disk) else { return Ok(None) };
         let trouble = format!("{trouble}; no task is claimed before this worker can write again");
         Ok(Some(self.look_for_end()?.unwrap_or(Turn::Unfit(trouble))))
     }
@@ -396,9 +399,9 @@ impl Worker {
         let mut refused: Option<Duration> = None;
         loop {
             let error = match tasks.run(name, control) {
-                Err(Failure::Disk(error)) if !control.is_cancelled() && !pulse.is_leaving() => error,
-                // Whoever leaves does not wait for the disk, and it is nobody's error.
-                Err(Failure::Disk(_)) if pulse.is_leaving() => return Err(Failure::Cancelled),
+                Err(Failure::Disk(error)) if !control.is_cancelled() && !pulse.gives_back() => error,
+                // Whoever leaves now does not wait for the disk, and it is nobody's error.
+                Err(Failure::Disk(_)) if pulse.gives_back() => return Err(Failure::Cancelled),
                 ran => return ran,
             };
             if self.is_removed() {
@@ -441,7 +444,7 @@ impl Worker {
             if control.is_cancelled() || self.is_removed() {
                 return Commit::Superseded;
             }
-            if pulse.is_leaving() {
+            if pulse.gives_back() {
                 // Where it cannot be given back either, its lease ends without us.
                 let _ = held.give_back(&*self.disk);
                 return Commit::Superseded;

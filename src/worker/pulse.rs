@@ -161,6 +161,9 @@ impl Pulse for Heart {
         }
         drop(said);
         std::thread::sleep(REFUSED_PAUSE);
+        // What it waited for was the disk.
+        let now = self.0.disk.now();
+        self.0.chest().moved = now;
     }
 
     fn well(&self) {
@@ -173,6 +176,31 @@ impl Pulse for Heart {
 
     fn is_leaving(&self) -> bool {
         self.0.leaving.load(Relaxed)
+    }
+
+    fn gives_back(&self) -> bool {
+        self.0.gives_back.load(Relaxed)
+    }
+}
+
+/// A wait for the disk, which may take as long as it takes, but not without a word.
+#[derive(Default)]
+struct LongWait {
+    since: Option<Duration>,
+    is_told: bool,
+}
+
+impl LongWait {
+    /// True once for each wait that lasts longer than `limit`.
+    fn has_become_long(&mut self, waits: bool, now: Duration, limit: Duration) -> bool {
+        if !waits {
+            *self = LongWait::default();
+            return false;
+        }
+        let lasts = now.saturating_sub(*self.since.get_or_insert(now));
+        let is_news = lasts > limit && !self.is_told;
+        self.is_told |= is_news;
+        is_news
     }
 }
 
@@ -210,9 +238,13 @@ impl Shared {
     }
 
     fn mind(&self) {
+        let (mut minded, mut wait) = (self.disk.now(), LongWait::default());
         loop {
             std::thread::sleep(self.beat / 2);
             let now = self.disk.now();
+            // Stopped for a while, with all its threads, as by Ctrl-Z.
+            let was_stopped = now.saturating_sub(minded) > self.lease;
+            minded = now;
             let mut chest = self.chest();
             if chest.claim.is_none() {
                 continue;
@@ -224,12 +256,19 @@ impl Shared {
                 (self.exit)(Exit::Restart);
             }
             let records = chest.control.records();
-            if records != chest.records || now.saturating_sub(chest.beaten) > self.lease {
+            let is_long = wait.has_become_long(chest.control.is_at_disk() && records == chest.records, now, self.stall);
+            let is_excused = was_stopped || chest.control.is_at_disk() || now.saturating_sub(chest.beaten) > self.lease;
+            if records != chest.records || is_excused {
                 (chest.records, chest.moved) = (records, now);
             } else if now.saturating_sub(chest.moved) > self.stall {
                 // Kept locked until the process ends: the working thread must not end it half-way through.
                 let claim = chest.claim.take();
                 self.report_stall(claim);
+            }
+            drop(chest);
+            if is_long {
+                let time = crate::units::show_time(self.stall);
+                say!("flockwork: worker {} has waited {time} for the disk to take what its task made; it goes on waiting", self.worker);
             }
         }
     }
@@ -247,6 +286,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::real::RealDisk;
     use crate::disk::sim::run::SimDisk;
     use crate::disk::sim::state::DiskState;
     use crate::job::claim::{Claimer, Manners, Tried};
@@ -256,6 +296,48 @@ mod tests {
         panic!("{exit:?}")
     }
 
+    fn ask(lease_ms: u64, stall_ms: u64) -> Ask {
+        let asked = serde_json::json!({"app": "wc", "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
+            "lease_ms": lease_ms, "max_errors": 4, "max_lost": 16, "stall_ms": stall_ms, "output": "output"});
+        serde_json::from_value(asked).expect("an ask")
+    }
+
+    /// The one task that waits.
+    fn claimed(disk: &dyn Disk, name: WorkerName) -> Claim {
+        let attempt = "map-00000.a1".parse().expect("an attempt");
+        let Ok(Tried::Held(claim)) = Claimer::new(name).claim(disk, attempt, Manners::Direct) else { panic!("nobody else is there") };
+        claim
+    }
+
+    static STALLED: AtomicBool = AtomicBool::new(false);
+
+    /// The process does not end, but would.
+    fn stalled(_: Exit) -> ! {
+        STALLED.store(true, Relaxed);
+        loop {
+            std::thread::park();
+        }
+    }
+
+    #[test]
+    fn waiting_for_the_disk_is_no_stall_and_waiting_for_user_code_is() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(dir.path()));
+        ["pending", "claimed", "failed", "workers"].iter().for_each(|dir| disk.make_dir(dir).expect("made"));
+        ["pending/map-00000.a1", "workers/w.1.x"].iter().for_each(|path| std::fs::write(dir.path().join(path), "{}\n").expect("written"));
+        let name: WorkerName = "w.1.x".parse().expect("a name");
+        let heart = Heart::start(Arc::clone(&disk), &name, &ask(1_000, 2_000), stalled);
+        let control = heart.start(claimed(&*disk, name));
+        control.at_disk(|| std::thread::sleep(Duration::from_secs(4)));
+        assert!(!STALLED.load(Relaxed), "the disk took its time");
+        let has_failed = || disk.look("failed/map-00000.a1@w.1.x").is_ok() && STALLED.load(Relaxed);
+        let began = std::time::Instant::now();
+        while !has_failed() {
+            assert!(began.elapsed() < Duration::from_secs(120), "no record is begun, and nobody sees it");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     #[test]
     fn a_worker_told_to_leave_between_its_claim_and_its_attempt_gives_the_claim_back() {
         let state = ["pending", "claimed", "expired", "workers"].into_iter().fold(DiskState::new(), |state, dir| state.with_dir(dir));
@@ -263,11 +345,8 @@ mod tests {
         let sim = SimDisk::holding(state);
         let disk: Arc<dyn Disk> = Arc::new(sim.client("w"));
         let name: WorkerName = "w.1.x".parse().expect("a name");
-        let asked = serde_json::json!({"app": "wc", "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
-            "lease_ms": 3_600_000, "max_errors": 4, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
-        let heart = Heart::start(Arc::clone(&disk), &name, &serde_json::from_value(asked).expect("an ask"), never);
-        let attempt = "map-00000.a1".parse().expect("an attempt");
-        let Ok(Tried::Held(claim)) = Claimer::new(name).claim(&*disk, attempt, Manners::Direct) else { panic!("nobody else is there") };
+        let heart = Heart::start(Arc::clone(&disk), &name, &ask(3_600_000, 600_000), never);
+        let claim = claimed(&*disk, name);
         heart.leave();
         assert!(heart.is_leaving() && sim.has("claimed/map-00000.a1@w.1.x"), "it knows of none to be given back");
         assert!(heart.start(claim).is_cancelled() && heart.finish().is_none(), "the attempt does not begin");

@@ -4,11 +4,12 @@
 //! to the next one: two calls instead of four, for most never use it. What a killed worker left is removed by the next one of this user on this machine.
 
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::here;
 use crate::ids::WorkerName;
 
@@ -39,12 +40,9 @@ impl Scratch {
 
     /// The folder, empty.
     pub(super) fn fresh(&mut self) -> Result<&Path> {
-        let fail = |error| {
-            Error::io("cannot create a folder for temporary files:", &self.path, error).advise("TMPDIR says where they lie on this machine")
-        };
         if self.made.is_none() {
-            DirBuilder::new().mode(0o700).create(&self.path).map_err(fail)?;
-            self.made = Some((changed(&self.path).map_err(fail)?, Instant::now()));
+            let made = DirBuilder::new().mode(0o700).create(&self.path).and_then(|()| changed(&self.path));
+            self.made = Some((made.map_err(|error| refused(&self.path, error))?, Instant::now()));
         }
         self.is_settled = self.made.is_some_and(|(_, at)| at.elapsed() > TICK_MAX);
         Ok(&self.path)
@@ -78,7 +76,35 @@ impl Drop for Scratch {
     }
 }
 
-fn changed(path: &Path) -> std::io::Result<(i64, i64)> {
+/// Where such folders lie, as one more folder to write in.
+pub(super) fn place() -> Option<String> {
+    std::path::absolute(std::env::temp_dir()).ok()?.to_str().map(str::to_owned)
+}
+
+/// Whether commands can have such folders on this machine, as far as that does not pass by itself; if not, why.
+pub fn can_have_scratch() -> Result<()> {
+    let place = std::env::temp_dir();
+    match place.join(".").metadata() {
+        Err(error) if is_missing(&error) => Err(refused(&place.join(PREFIX), error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Why the folder `path` was not made. Where there is none to make it in, waiting helps nobody: no command can be run here.
+fn refused(path: &Path, error: io::Error) -> Error {
+    if is_missing(&error) {
+        let place = path.parent().unwrap_or(path);
+        let error = Error::io("cannot create a folder for temporary files in", place, error).of_kind(ErrorKind::Unfit);
+        return error.advise("make that folder, or set TMPDIR to one that is there");
+    }
+    Error::io("cannot create a folder for temporary files:", path, error).advise("TMPDIR says where they lie on this machine")
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn changed(path: &Path) -> io::Result<(i64, i64)> {
     path.symlink_metadata().map(|meta| (meta.ctime(), meta.ctime_nsec()))
 }
 
@@ -115,6 +141,22 @@ mod tests {
         assert_eq!(std::fs::read_dir(&again).expect("there").count(), 0);
         drop(scratch);
         assert!(!again.is_dir());
+    }
+
+    #[test]
+    fn where_there_is_no_place_for_it_no_command_can_be_run_and_what_else_is_refused_may_pass() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let refused = |name: &str| Scratch { path: dir.path().join(name), made: None, is_settled: false }.fresh().expect_err("refused");
+        std::fs::write(dir.path().join("file"), "").expect("written");
+        for name in ["gone/x", "file/x"] {
+            let error = refused(name);
+            assert_eq!((error.kind(), error.may_pass()), (ErrorKind::Unfit, false), "{error}");
+            assert_eq!(error.path(), dir.path().join(name).parent(), "what is to be made is named");
+            assert!(error.to_string().ends_with("; make that folder, or set TMPDIR to one that is there"), "{error}");
+        }
+        let error = refused("file");
+        assert_eq!((error.kind(), error.may_pass()), (ErrorKind::Io, true), "{error}");
+        assert!(can_have_scratch().is_ok(), "the tests have one");
     }
 
     #[test]

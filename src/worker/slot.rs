@@ -31,6 +31,8 @@ use crate::job::trust::Trust;
 use crate::say::say;
 use crate::units::for_shell;
 
+pub use super::scratch::can_have_scratch;
+
 /// The job has ended: nothing to restart. A status that apps do not use by chance.
 pub const STATUS_ENDED: i32 = 80;
 /// Asked to leave.
@@ -55,7 +57,7 @@ const SHORT_WAIT: Duration = Duration::from_millis(20);
 const GATHER: Duration = Duration::from_millis(2);
 
 /// A job that nobody has led by then needs somebody to do it.
-const LED_BY_THEN: Duration = Duration::from_secs(5);
+pub(crate) const LED_BY_THEN: Duration = Duration::from_secs(5);
 
 /// A disk that refuses is asked again after this long.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -146,6 +148,7 @@ fn begin(root: &Path, apps: &[AppEntry], trust: &Trust) -> Result<Begun> {
     trust.check_output(root, &spec.ask.output)?;
     let name = here::new_name();
     let tasks: Box<dyn Tasks> = if spec.ask.is_of_commands() {
+        can_have_scratch()?;
         Box::new(Commands::new(Arc::clone(&disk), root.to_owned(), &spec, &name)?)
     } else {
         let app = engine::make(apps, &spec.ask.app, &Options(spec.ask.options.clone()))?;

@@ -261,6 +261,10 @@ impl Pulse for Still {
     fn is_leaving(&self) -> bool {
         false
     }
+
+    fn gives_back(&self) -> bool {
+        false
+    }
 }
 
 /// A worker process: registers, takes the real turns.

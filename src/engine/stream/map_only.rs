@@ -67,7 +67,7 @@ pub(super) fn run(stream: &Stream, work: &MapWork<'_>, target: &Path) -> Result<
         tally.records += seen.records;
         tally.bytes += seen.bytes;
     }
-    let (described, mut counters) = file.finish(target)?;
+    let (described, mut counters) = work.control.at_disk(|| file.finish(target))?;
     counters::add_read(&mut counters, tally);
     counters::add(&mut counters, counters::OUTPUT_BYTES, described.len);
     report.add_to(&mut counters)?;

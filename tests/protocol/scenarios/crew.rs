@@ -183,6 +183,10 @@ impl Pulse for Calm<'_> {
     fn is_leaving(&self) -> bool {
         false
     }
+
+    fn gives_back(&self) -> bool {
+        false
+    }
 }
 
 /// The miniature word count, in its own time.
