@@ -59,10 +59,11 @@ pub fn submit(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<Planned> {
         ask.output = output_dir(Path::new(&ask.output), root, &ask.inputs)?;
     }
     check_room(&*app, &root.join(&ask.output), &ask, &splits)?;
+    let here = cwd()?;
     make_dir(root)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
     ask.bundle = bundle(&ask, splits.len());
-    let spec = Spec { format: ask.bundle.format(), id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask };
+    let spec = Spec { format: ask.bundle.format(), id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: here, ask };
     make_dir(&root.join(&spec.ask.output).join(ATTEMPTS))?;
     let (written, created) = spec::submit(&*disk, root, &spec)?;
     if created == crate::disk::Created::Before {
@@ -260,7 +261,8 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 fn cwd() -> Result<String> {
-    let here = std::env::current_dir().map_err(|error| Error::io("cannot tell", "the current directory", error))?;
+    let untold = |error| Error::io("cannot tell", "the current directory", error).advise("change into a folder that is there");
+    let here = std::env::current_dir().map_err(untold)?;
     here.into_os_string().into_string().map_err(|here| {
         let error = Error::new(ErrorKind::Usage, "cannot submit a job from the folder").on(here).because("its path is not UTF-8");
         error.advise("do so from another folder, or through a link of another name")

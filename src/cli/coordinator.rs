@@ -1,5 +1,6 @@
 //! `flockwork coordinator`: the daemon that leads a job, or the jobs of a farm, to their end.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -89,12 +90,10 @@ fn lead_job(args: &Args, apps: &[AppEntry], trust: &Trust) -> Result<ExitCode> {
             std::process::exit(i32::from(super::INTERRUPTED));
         }
     })?;
-    if !wait_for_time(root, &stop)? {
-        return Ok(ExitCode::from(super::INTERRUPTED));
-    }
-    let planned = match lead::plan(apps, root)? {
-        Ok(planned) => planned,
-        Err(end) => return Ok(tell_end(args, &end)),
+    let planned = match plan_in_time(apps, root, &stop)? {
+        Some(Ok(planned)) => planned,
+        Some(Err(end)) => return Ok(tell_end(args, &end)),
+        None => return Ok(ExitCode::from(super::INTERRUPTED)),
     };
     trust.check_output(root, &planned.spec.ask.output)?;
     let mut notice = Notice::of(root, &planned.spec);
@@ -119,15 +118,19 @@ fn tell_end(args: &Args, end: &End) -> ExitCode {
     exit_of(end)
 }
 
-/// Waits until the jobs that this one starts after have finished; false if told to leave before.
-fn wait_for_time(root: &Path, stop: &AtomicBool) -> Result<bool> {
+/// Plans the job, if nobody did, once the jobs that it starts after have finished; `None` if told to leave before.
+fn plan_in_time(apps: &[AppEntry], root: &Path, stop: &AtomicBool) -> Result<Option<Result<Planned, End>>> {
     let disk = RealDisk::at(root);
     let ask = spec::load(&disk, root)?.ask;
     let mut said = None;
     loop {
-        let words = match what_it_waits_for(&disk, root, &ask) {
-            Ok(None) => return Ok(true),
-            Ok(Some(words)) => format!("{} {words}", root.display()),
+        let planned = what_it_waits_for(&disk, root, &ask).and_then(|waits| match waits {
+            None => lead::plan(apps, root).map(ControlFlow::Break),
+            Some(words) => Ok(ControlFlow::Continue(words)),
+        });
+        let words = match planned {
+            Ok(ControlFlow::Break(planned)) => return Ok(Some(planned)),
+            Ok(ControlFlow::Continue(words)) => format!("{} {words}", root.display()),
             // The first look tells whoever asked for it; later nobody is there, and it may pass.
             Err(error) if said.is_some() && error.may_pass() => format!("{error}; waiting, and trying again"),
             Err(error) => return Err(error),
@@ -137,7 +140,7 @@ fn wait_for_time(root: &Path, stop: &AtomicBool) -> Result<bool> {
             said = Some(words);
         }
         if stop.load(Relaxed) {
-            return Ok(false);
+            return Ok(None);
         }
         std::thread::sleep(PATIENCE);
     }

@@ -15,14 +15,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::choice::{self, JobView, Move, SlotView};
 use super::note::{FIRST_PAUSE, Fate, LARGEST_PAUSE, Note};
 use super::survey::{Found, Survey};
+use crate::disk::rename::is_gone;
 use crate::disk::watch::{Waker, Watch, Woken};
 use crate::disk::{Disk, Entry};
 use crate::error::Error;
 use crate::error::said::Said;
 use crate::here;
 use crate::ids::{AttemptId, ClaimName};
-use crate::job::layout::{PAUSE, PHASE, State};
+use crate::job::layout::{COORDINATOR_LOCK, PAUSE, PHASE, State};
 use crate::planner::after::{Start, may_start};
+use crate::units::for_shell;
 use crate::worker::slot::{self, Patience, Voice};
 use crate::worker::supervisor::start_slot;
 
@@ -143,6 +145,10 @@ pub struct Crew {
     last_task: Duration,
     trouble: Option<String>,
     said: Said,
+    /// The job that nobody was seen to lead, and since when.
+    unled: Option<(String, Duration)>,
+    /// That was said.
+    is_unled_told: bool,
 }
 
 impl Crew {
@@ -165,6 +171,8 @@ impl Crew {
             last_task,
             trouble: None,
             said: Said::default(),
+            unled: None,
+            is_unled_told: false,
         }
     }
 
@@ -228,7 +236,32 @@ impl Crew {
         }
         let survey = &self.survey;
         self.notes.retain(|name, _| survey.job(name).is_some());
+        if !self.is_unled_told
+            && let Some(words) = self.who_leads()
+        {
+            say(&words);
+            self.is_unled_told = true;
+        }
         None
+    }
+
+    /// What to say where nothing is to be done because nobody leads: the first job stands for all, for one call.
+    fn who_leads(&mut self) -> Option<String> {
+        let now = self.survey.now();
+        if now.saturating_sub(self.last_task) <= slot::LED_BY_THEN || self.posts.iter().any(|post| post.job.is_some()) {
+            return None;
+        }
+        let found = self.survey.jobs().find(|(_, open)| open.spec.ask.after.is_empty());
+        let unled = found.filter(|(_, open)| open.disk.look(COORDINATOR_LOCK).is_err_and(|error| is_gone(&error)));
+        let Some((name, open)) = unled else {
+            self.unled = None;
+            return None;
+        };
+        let since = self.unled.take().filter(|(known, _)| known == name).map_or(now, |(_, since)| since);
+        let farm = for_shell(open.root.parent()?);
+        let words = format!("no coordinator has led {name} so far; start one with `flockwork coordinator {farm}`");
+        self.unled = Some((name.to_owned(), since));
+        (now.saturating_sub(since) > slot::LED_BY_THEN).then_some(words)
     }
 
     /// Takes note of the slots whose process has ended, or could not be started; true if there was one.

@@ -11,18 +11,21 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::hook::Hook;
 use super::survey::{Found, Survey};
 use crate::coordinator::Coordinator;
 use crate::coordinator::serve::{self, News};
-use crate::disk::fresh;
+use crate::disk::real::RealDisk;
 use crate::disk::watch::{Waker, Watch, Woken};
+use crate::disk::{Disk, fresh};
 use crate::engine::AppEntry;
 use crate::error::said::Said;
 use crate::error::{Error, ErrorKind, Result};
 use crate::here;
 use crate::job::end::{End, Outcome};
-use crate::job::layout::{CANCEL, PHASE, State, WORKERS};
+use crate::job::layout::{CANCEL, PHASE, PHASE_END, State, WORKERS};
 use crate::job::log::Log;
 use crate::job::spec::Spec;
 use crate::planner::after::{Start, end_unplanned, may_start};
@@ -34,6 +37,8 @@ use crate::units::{for_terminal, plural};
 const LOOK: Duration = Duration::from_secs(1);
 /// Of so many jobs at once the folders are watched; of more, looked at: a user has 128 watchers.
 const WATCHED: usize = 24;
+/// What keeps a job from being planned and passes by itself, or is this machine's own.
+const PASSING: [Errno; 8] = [Errno::IO, Errno::STALE, Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::TIMEDOUT, Errno::BUSY];
 
 /// How a farm is led.
 pub struct Terms {
@@ -313,7 +318,7 @@ fn ended(shared: &Shared, root: &Path, end: End) -> Report {
 
 /// Runs the hook of a job that has ended, and says how that failed.
 pub fn run_hook(hook: &Hook, root: &Path, end: &End) {
-    let disk = crate::disk::real::RealDisk::at(root);
+    let disk = RealDisk::at(root);
     if let Err(words) = hook.run_once(&disk, root, end.outcome) {
         say!("flockwork: coordinator: {words}");
     }
@@ -321,21 +326,57 @@ pub fn run_hook(hook: &Hook, root: &Path, end: &End) {
 
 /// Plans the job at `root`, if nobody did; one whose time has come and whose inputs are missing has failed, and one that was cancelled before it began has ended: then its end is given.
 pub fn plan(apps: &[AppEntry], root: &Path) -> Result<Result<Planned, End>> {
-    let disk = crate::disk::real::RealDisk::at(root);
+    let disk = RealDisk::at(root);
     let spec = crate::job::spec::load(&disk, root)?;
-    let is_late = !spec.ask.after.is_empty();
+    if spec.ask.after.is_empty() || is_planned(&disk, root)? {
+        return planner::open(apps, root).map(Ok);
+    }
+    let fail = |path: &str, error| Error::io("cannot look at", root.join(path), error);
     let by = here::new_name().to_string();
-    let fail = |error| Error::io("cannot look at", root.join(CANCEL), error);
-    let is_planned = crate::job::plan::Plan::map(&disk, root)?.is_some();
-    if is_late && !is_planned && fresh::is_there(&disk, CANCEL).map_err(fail)? {
-        return end_unplanned(&disk, root, &by, Outcome::Cancelled, "cancelled").map(Err);
-    }
-    match planner::open(apps, root) {
-        Err(error) if is_late && !is_planned && matches!(error.kind(), ErrorKind::Input | ErrorKind::App) => {
-            end_unplanned(&disk, root, &by, Outcome::Failed, &error.to_string()).map(Err)
+    for path in [PHASE_END, CANCEL] {
+        if fresh::is_there(&disk, path).map_err(|error| fail(path, error))? {
+            return end_unplanned(&disk, root, &by, Outcome::Cancelled, "cancelled").map(Err);
         }
-        planned => planned.map(Ok),
     }
+    if may_start(root, &spec.ask)? != Start::Now {
+        // Another job lies there than was asked about, or one before it was retried.
+        let error = Error::new(ErrorKind::Vanished, "it is not time yet for the job in").on(root);
+        return Err(error.advise("what it starts after has changed; start the coordinator again"));
+    }
+    let error = match plan_afresh(apps, root) {
+        Err(error) if is_final(&error) => error,
+        planned => return planned.map(Ok),
+    };
+    disk.refresh(PHASE).map_err(|error| fail(PHASE, error))?;
+    match is_planned(&disk, root)? {
+        // By another coordinator, meanwhile: what was wrong was wrong here.
+        true => planner::open(apps, root).map(Ok),
+        false => end_unplanned(&disk, root, &by, Outcome::Failed, &error.to_string()).map(Err),
+    }
+}
+
+fn is_planned(disk: &dyn Disk, root: &Path) -> Result<bool> {
+    Ok(crate::job::plan::Plan::map(disk, root)?.is_some())
+}
+
+/// An input that is not there may be one that was not there when this machine looked before.
+fn plan_afresh(apps: &[AppEntry], root: &Path) -> Result<Planned> {
+    match planner::open(apps, root) {
+        Err(error) if error.is_not_found() => {
+            if let Some(folder) = error.path().and_then(Path::parent) {
+                let _ = RealDisk::at(folder).refresh(".");
+            }
+            planner::open(apps, root)
+        }
+        planned => planned,
+    }
+}
+
+/// Nothing that passes by itself: a trouble of the storage's, or of this machine's.
+fn is_final(error: &Error) -> bool {
+    let errno = error.io_error().and_then(std::io::Error::raw_os_error);
+    let is_of_the_job = matches!(error.kind(), ErrorKind::Input | ErrorKind::App);
+    is_of_the_job && !errno.is_some_and(|errno| PASSING.iter().any(|passing| passing.raw_os_error() == errno))
 }
 
 /// What a coordinator listens to.

@@ -12,7 +12,7 @@ use crate::engine::AppEntry;
 use crate::engine::input;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::end::{self, Attempts, End, Outcome};
-use crate::job::layout::{ATTEMPTS, OUTPUT, PHASE, PHASE_END};
+use crate::job::layout::{ATTEMPTS, OUTPUT, PHASE, PHASE_END, PHASE_MAP};
 use crate::job::spec::{self, Ask, Spec};
 use crate::units::stamp_utc;
 
@@ -50,14 +50,24 @@ fn start(before: &[(String, Before)]) -> Start {
     }
 }
 
-/// Whether the job `ask` at `root` may begin.
+/// Whether the job `ask` at `root` may begin. One that has begun, or ended, asks nobody any more: what it waited for may be removed, or submitted again.
 pub fn may_start(root: &Path, ask: &Ask) -> Result<Start> {
+    if ask.after.is_empty() || has_begun(root)? {
+        return Ok(Start::Now);
+    }
     let mut before = Vec::new();
     for stored in &ask.after {
         let job = root.join(stored);
         before.push((shown(root, stored), stands(&job)?));
     }
     Ok(start(&before))
+}
+
+fn has_begun(root: &Path) -> Result<bool> {
+    let disk = RealDisk::at(root);
+    let names = disk.list(PHASE).map_err(|error| Error::io("cannot look into", root.join(PHASE), error))?;
+    let marks = [PHASE_MAP, PHASE_END].map(|path| path.rsplit_once('/').map_or(path, |(_, name)| name));
+    Ok(names.iter().any(|entry| marks.contains(&entry.name.as_str())))
 }
 
 /// The path of a job that is waited for, as short as it may be: `farm/clean` rather than `farm/count/../clean`.
@@ -92,11 +102,12 @@ pub fn submit_later(apps: &[AppEntry], root: &Path, ask: &Ask) -> Result<()> {
         // Inputs that are not there yet cannot be walked into: then nothing is known against the folder.
         ask.output = output_dir(Path::new(&ask.output), root, &ask.inputs)?;
     }
+    let here = cwd()?;
     make_dir(root)?;
     make_dir(&root.join(&ask.output).join(ATTEMPTS))?;
     // How many tasks there will be nobody knows yet.
     ask.bundle = super::bundle(&ask, usize::MAX);
-    let spec = Spec { format: ask.bundle.format(), id: crate::here::nonce(16), submitted: stamp_utc(), cwd: cwd()?, ask };
+    let spec = Spec { format: ask.bundle.format(), id: crate::here::nonce(16), submitted: stamp_utc(), cwd: here, ask };
     let (written, created) = spec::submit(&*disk, root, &spec)?;
     match created {
         Created::Now => {

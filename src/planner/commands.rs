@@ -45,9 +45,10 @@ fn write_commands(root: &Path, ask: &Ask, items: &Items) -> Result<(Arc<dyn Disk
         }
         Holds::OtherThings(name) => return Err(refuse_other_things(root, &name)),
     }
+    let here = cwd()?;
     make_dir(root)?;
     write_items(&*disk, root, ask, items)?;
-    let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: cwd()?, ask: ask.clone() };
+    let spec = Spec { format: FORMAT, id: crate::here::nonce(16), submitted: crate::units::stamp_utc(), cwd: here, ask: ask.clone() };
     let (written, created) = spec::submit(&*disk, root, &spec)?;
     match created {
         Created::Now => announce(root),
