@@ -1,10 +1,12 @@
 //! A user's own job broken on purpose, and found right.
 
+use std::os::unix::fs::chown;
 use std::rc::Rc;
 
 use rustix::process::Signal;
 
-use super::common::{Farm, Program};
+use super::common::{FLOCKWORK, Farm, Program, set_mode};
+use super::stragglers::dawdle;
 
 /// Many small tasks, a few seconds of work for two slots.
 fn submit(farm: &Farm, app: &str) {
@@ -121,4 +123,140 @@ fn an_interrupt_is_heeded_while_nobody_works_yet_and_what_chaos_started_leaves_w
     own.ends_with(130);
     assert_eq!(said(&own, "what was started here has left"), 1, "{}", own.stderr());
     assert_eq!(farm.slots("job"), [], "nobody is left");
+}
+
+/// Submits a job of a task per line, all of which wait at this gate; to be run by the example `dawdle`.
+fn submit_gated(farm: &Farm, job: &str, lines: usize, gate: &str, options: &[&str]) {
+    let (input, gated) = (format!("{lines}-lines"), format!("gate={gate}"));
+    farm.write(&input, (0..lines).map(|n| format!("line {n}\n")).collect::<String>());
+    farm.write(&format!("{gate}/shut"), "");
+    let command = ["submit", "dawdle", &input, "--job", job, "--split-lines", "1", "-r", "1", "--no-backup", "-o", "ms=0", "-o", &gated];
+    farm.start_as(dawdle(), &[&command, options].concat()).ends_with(0);
+}
+
+fn wait_for_words(farm: &Farm, program: &Program, words: &str, times: usize) {
+    farm.wait_for(words, || (said(program, words) >= times).then_some(()));
+}
+
+/// A task that is lost is soon begun again, as often as it may be.
+const LOSES: [&str; 4] = ["--lease", "1s", "--max-lost", "1000"];
+
+#[test]
+fn of_a_farm_only_the_slots_on_the_job_are_met_and_its_standing_crew_stays() {
+    let farm = Farm::new();
+    submit_gated(&farm, "farm/other", 2, "gate", &["--lease", "60s"]);
+    let coordinator = farm.start(&["coordinator", "farm", "--quiet"]);
+    let worker = farm.start_as(dawdle(), &["worker", "farm", "--slots", "4", "--quiet"]);
+    farm.wait_for_calls(2);
+    submit_gated(&farm, "farm/job", 12, "hold", &LOSES);
+    farm.wait_for_names("farm/job/claimed", 2);
+    let others = farm.names("farm/other/claimed");
+    let chaos = farm.start_as(dawdle(), &["chaos", "farm/job", "--kill-workers", "4/s", "--kill-coordinator=200ms"]);
+    wait_for_words(&farm, &chaos, "killed slot ", 3);
+    std::fs::remove_file(farm.path("hold/shut")).expect("it is there");
+    chaos.ends_with(0);
+    for text in [" serves a farm, and so other jobs: it is left alone", " leads a farm, and so other jobs: it is left alone"] {
+        assert_eq!(said(&chaos, text), 1, "it says {text:?} once: {}", chaos.stderr());
+    }
+    for text in ["killed worker ", "killed coordinator ", ": started "] {
+        assert_eq!(said(&chaos, text), 0, "{}", chaos.stderr());
+    }
+    assert!(worker.look().is_none() && coordinator.look().is_none(), "the crew stays: {}", chaos.stderr());
+    assert_eq!(farm.names("farm/other/claimed"), others, "the other job's slots are at their tasks");
+    farm.open_gate();
+    farm.wait_for("the other job has finished", || farm.has("farm/other/phase/finished").then_some(()));
+    assert_eq!(farm.names("farm/other/expired"), [""; 0], "nothing of the other job was lost");
+    for program in [worker, coordinator] {
+        program.signal(Signal::TERM);
+        program.ends_with(0);
+    }
+}
+
+#[test]
+fn a_farms_worker_that_is_elsewhere_for_long_is_waited_for() {
+    let farm = Farm::new();
+    farm.write("in", (0..100).map(|n| format!("line {n}\n")).collect::<String>());
+    farm.write("slow", "");
+    let low = ["submit", "dawdle", "in", "--job", "farm/low", "--split-lines", "1", "-r", "1", "-o", "ms=5", "-o", "times=100"];
+    farm.start_as(dawdle(), &low).ends_with(0);
+    farm.start(&["coordinator", "farm", "--quiet"]);
+    let program = dawdle();
+    let program = program.to_str().expect("a path in UTF-8");
+    farm.start_as("env", &["DAWDLE=slow", program, "worker", "farm", "--slots", "1", "--quiet"]);
+    farm.wait_for_names("farm/low/claimed", 1);
+    let chaos = farm.start(&["chaos", "farm/low", "--kill-workers", "0/s", "--no-compare"]);
+    wait_for_words(&farm, &chaos, "the seed is", 1);
+    submit_gated(&farm, "farm/high", 1, "gate", &["--priority", "3"]);
+    wait_for_words(&farm, &chaos, "waiting for the worker of its farm", 1);
+    farm.open_gate();
+    std::fs::remove_file(farm.path("slow")).expect("it is there"); // The rest is quick.
+    chaos.ends_with(0);
+}
+
+/// A folder `lab` of a trusted group, which is told; as root of one that no machine has, so that it is nobody's private one.
+fn lab(farm: &Farm) -> String {
+    let is_root = rustix::process::geteuid().is_root();
+    let group = if is_root { 4_000_002 } else { rustix::process::getegid().as_raw() };
+    let lab = farm.path("lab");
+    std::fs::create_dir(&lab).expect("made");
+    chown(&lab, None, Some(group)).expect("given away");
+    set_mode(&lab, 0o2775);
+    group.to_string()
+}
+
+/// Starts a program whose files the group may write.
+fn start_as_group(farm: &Farm, program: &str, args: &[&str]) -> Rc<Program> {
+    farm.start_as("sh", &[&["-c", "umask 002; exec \"$0\" \"$@\"", program], args].concat())
+}
+
+#[test]
+fn what_takes_the_place_of_a_killed_run_trusts_whom_that_trusted() {
+    let farm = Farm::new();
+    let group = lab(&farm);
+    farm.shut();
+    farm.write("in", "a\nb\nc\nd\n");
+    let program = dawdle();
+    let program = program.to_str().expect("a path in UTF-8");
+    let job = ["run", "dawdle", "in", "--job", "lab/job", "--split-lines", "1", "-r", "1", "-o", "ms=0", "-o", "gate=gate"];
+    let how = ["--slots", "2", "--quiet", "--trust-group", &group];
+    let run = start_as_group(&farm, program, &[&job[..], &LOSES, &how].concat());
+    farm.wait_for_calls(2);
+    let chaos = farm.start_as(program, &["chaos", "lab/job", "--kill-workers", "0/s", "--kill-coordinator=1s", "--for", "15s"]);
+    wait_for_words(&farm, &chaos, "killed run ", 1);
+    farm.open_gate();
+    chaos.ends_with(0);
+    run.is_killed_or_ended_well();
+    for command in ["coordinator --quiet", "worker --quiet --slots 2"] {
+        let part = format!(" {command} --trust-group={group} -- ");
+        assert!(said(&chaos, &part) > 0, "it starts {part:?}: {}", chaos.stderr());
+    }
+}
+
+#[test]
+fn what_chaos_starts_for_itself_trusts_whom_chaos_was_told_to() {
+    let farm = Farm::with_books();
+    let group = lab(&farm);
+    let submit = ["submit", "wc", "books", "--job", "lab/job", "--split-lines", "12", "--trust-group", &group];
+    start_as_group(&farm, FLOCKWORK, &[&submit[..], &LOSES].concat()).ends_with(0);
+    if rustix::process::geteuid().is_root() {
+        farm.run(&["chaos", "lab/job", "--slots", "2"]).fails_saying(1, &["not trusted: ", "`--trust-group 4000002`"]);
+        assert_eq!(farm.names("lab/job/log"), [""; 0], "nothing was started");
+    }
+    farm.ok(&["chaos", "lab/job", "--slots", "2", "--trust-group", &group]);
+    farm.finished_with("lab/job", &farm.sequential("wc", &["books"]));
+}
+
+#[test]
+fn what_ends_as_soon_as_it_is_started_again_is_not_waited_for_for_ever() {
+    let farm = Farm::new();
+    farm.copy_program(dawdle(), "mine");
+    submit_gated(&farm, "job", 12, "gate", &LOSES);
+    farm.start(&["coordinator", "job", "--quiet"]);
+    farm.start_as(farm.path("mine"), &["worker", "job", "--slots", "2", "--quiet"]);
+    farm.wait_for_calls(2);
+    // What lies there now is started in the worker's place.
+    std::fs::remove_file(farm.path("mine")).expect("it is there");
+    farm.write_program("mine", "#!/bin/sh\nexit 3\n");
+    let chaos = farm.start(&["chaos", "job", "--kill-workers", "4/s"]);
+    chaos.fails_saying(1, &["killed worker ", "has failed (exit status: 3)", "nobody works any more on the job in", "said why above"]);
 }

@@ -2,6 +2,8 @@
 //!
 //! A *slot* is a process of this user that is called one and holds its own `workers/` file open; a *supervisor* is its parent. A *coordinator* that leads holds
 //! `coordinator.lock` open. The files themselves are not read: an open for reading would leave a delegation with this machine.
+//!
+//! A supervisor or a coordinator is the job's own where this very job is what it was given. One that was given a farm is *standing*: other jobs are its own, too.
 
 use std::io;
 
@@ -25,10 +27,12 @@ pub struct Slot {
 pub struct Crew {
     /// In the order of their names.
     pub slots: Vec<Slot>,
-    /// `worker` processes that have slots.
+    /// `worker` processes of this job that have slots.
     pub supervisors: Vec<Process>,
-    /// `coordinator` and `run` processes that lead.
+    /// `coordinator` and `run` processes of this job that lead.
     pub leaders: Vec<Process>,
+    /// `worker` and `coordinator` processes of a farm that have slots here, or lead.
+    pub standing: Vec<Process>,
     /// Workers listed for other machines.
     pub elsewhere: usize,
 }
@@ -36,12 +40,14 @@ pub struct Crew {
 impl Crew {
     /// Looks who is there.
     pub fn look(disk: &dyn Disk) -> io::Result<Crew> {
+        let job = disk.look(".")?.inode;
         let (slots, elsewhere) = slots(disk)?;
-        let mut parents: Vec<u32> = slots.iter().map(|slot| slot.process.parent).collect();
-        parents.sort_unstable();
-        parents.dedup();
-        let supervisors = parents.into_iter().filter_map(Process::open).filter(|parent| parent.command() == Some("worker")).collect();
-        Ok(Crew { slots, supervisors, leaders: leaders(disk)?, elsewhere })
+        // A `run` has one job alone.
+        let is_own = |process: &Process| process.command() == Some("run") || process.is_given(job);
+        let (supervisors, mut standing): (Vec<Process>, Vec<Process>) = parents(&slots).into_iter().partition(is_own);
+        let (leaders, others): (Vec<Process>, Vec<Process>) = leaders(disk)?.into_iter().partition(is_own);
+        standing.extend(others);
+        Ok(Crew { slots, supervisors, leaders, standing, elsewhere })
     }
 
     /// How many slots this process has started.
@@ -66,6 +72,14 @@ fn slots(disk: &dyn Disk) -> io::Result<(Vec<Slot>, usize)> {
         process.holds(inode).then_some(Slot { name, process })
     };
     Ok((names.into_iter().filter_map(slot).collect(), elsewhere.len()))
+}
+
+/// The `worker` processes that these slots belong to.
+fn parents(slots: &[Slot]) -> Vec<Process> {
+    let mut parents: Vec<u32> = slots.iter().map(|slot| slot.process.parent).collect();
+    parents.sort_unstable();
+    parents.dedup();
+    parents.into_iter().filter_map(Process::open).filter(|parent| parent.command() == Some("worker")).collect()
 }
 
 fn leaders(disk: &dyn Disk) -> io::Result<Vec<Process>> {

@@ -13,6 +13,8 @@ use std::process::{Command, Stdio};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::line;
+
 /// A process of this user.
 #[derive(Debug)]
 pub struct Process {
@@ -54,6 +56,18 @@ impl Process {
     /// Its first argument: the command, for a program of ours.
     pub fn command(&self) -> Option<&str> {
         self.line.get(1)?.to_str()
+    }
+
+    /// True if the job or the farm that it was given, as a `worker` or a `coordinator`, is the folder of this inode.
+    pub fn is_given(&self, inode: (u64, u64)) -> bool {
+        let Some(path) = line::place(&self.line) else { return false };
+        // The path is its own: it leads from where it is.
+        std::fs::metadata(folder(self.pid).join("cwd").join(path)).is_ok_and(|meta| (meta.dev(), meta.ino()) == inode)
+    }
+
+    /// The options that say whom it trusts.
+    pub fn trust(&self) -> Vec<OsString> {
+        line::trust(&self.line)
     }
 
     /// True if it holds the file of this inode open.
@@ -163,6 +177,21 @@ mod tests {
         child.wait().expect("reaped");
         assert!(!sleep.signal(Signal::KILL), "its number may be another's by now");
         assert!(Process::open(child.id()).is_none_or(|process| process.command() != Some("60")));
+    }
+
+    #[test]
+    fn what_a_process_was_given_is_looked_for_from_its_own_folder() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let given = dir.path().join("0");
+        std::fs::create_dir(&given).expect("made");
+        let inode = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).expect("it is there");
+        // It lasts for the sum of both.
+        let mut child = Command::new("sleep").args(["60", "0"]).current_dir(dir.path()).spawn().expect("sleep");
+        let sleep = opened(&child);
+        assert!(sleep.is_given(inode(&given)));
+        assert!(!sleep.is_given(inode(dir.path())));
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `flockwork chaos`: break a job of one's own on purpose, and see that its result is right.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use super::open::Job;
 use super::run::on_signals;
 use super::summary::words_of_end;
+use super::trust::{self, TrustArgs};
 use crate::chaos::compare::{Difference, first_difference};
 use crate::chaos::schedule::{Mischief, Rate, Schedule, parse_rate};
 use crate::chaos::{Havoc, Tally};
@@ -20,6 +22,7 @@ use crate::eyes::verify;
 use crate::here;
 use crate::job::end::{End, Outcome};
 use crate::job::layout::JOB_JSON;
+use crate::job::trust::Trust;
 use crate::say::{self, say};
 use crate::units::{parse_time, plural};
 
@@ -31,6 +34,7 @@ const OWN_CREW_LIMIT: Duration = Duration::from_secs(30);
 #[derive(clap::Args)]
 #[command(
     after_help = "Touches only processes on this machine, of this user, that provably work on this very job; starts again what it killed.\n\
+                  Workers and coordinators of a farm are left alone, but for the slots on this job, which their worker replaces.\n\
                   A RATE is 0.2/s, 12/min or 100/h (kills in all, on average), or 10% (of the slots, every second). Three kills of four are of a slot,\n\
                   which its worker replaces; one is of a worker with all its slots. A task lost 16 times fails the job (--max-lost): be patient with long tasks.\n\
                   When the job has ended it is verified, and its outputs are compared with `flockwork sequential` (memory: all that the maps emit).\n\
@@ -64,11 +68,17 @@ pub(super) struct Args {
     /// Verify only; do not run the job sequentially as well
     #[arg(long)]
     no_compare: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let trust = args.trust.resolve()?;
     let job = Job::open(&args.job)?;
     check(&job)?;
+    if args.slots.is_some() {
+        may_be_worked_on(&job, &trust)?;
+    }
     if !args.no_compare {
         can_be_compared(&job)?;
     }
@@ -79,13 +89,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let root = job.root.canonicalize().map_err(|error| Error::io("cannot open", &job.root, error))?;
     let say = |text: &str| say!("flockwork: chaos: {text}");
     let mut havoc = Havoc::new(&*job.disk, root, !args.no_restart, &say);
-    let Some(end) = rage(args, &job, &mut havoc, &stop)? else {
-        if args.slots.is_some() {
-            havoc.leave();
-            say("interrupted; what was started here has left; `flockwork coordinator` and `flockwork worker` go on with the job");
-        } else {
-            say(&format!("interrupted; the job goes on, and {} processes that were started again stay with it", havoc.still_running()));
-        }
+    let trust: Vec<OsString> = trust::words(&trust).into_iter().map(OsString::from).collect();
+    // An error on the way drops the havoc, and what it has started for itself leaves.
+    let Some(end) = rage(args, &job, &mut havoc, &trust, &stop)? else {
+        havoc.leave();
+        say(&words_of_interrupt(args.slots.is_some(), havoc.still_running()));
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     let tally = havoc.see_off();
@@ -94,9 +102,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// Havoc until the job ends; `None` if interrupted.
-fn rage(args: &Args, job: &Job, havoc: &mut Havoc<'_>, stop: &AtomicBool) -> Result<Option<End>> {
+fn rage(args: &Args, job: &Job, havoc: &mut Havoc<'_>, trust: &[OsString], stop: &AtomicBool) -> Result<Option<End>> {
     if let Some(slots) = args.slots {
-        havoc.start_own(slots)?;
+        havoc.start_own(slots, trust)?;
     }
     let limit = if args.slots.is_some() { OWN_CREW_LIMIT } else { CREW_LIMIT };
     let met = havoc.await_crew(limit, stop)?;
@@ -104,7 +112,6 @@ fn rage(args: &Args, job: &Job, havoc: &mut Havoc<'_>, stop: &AtomicBool) -> Res
         return Ok(None);
     }
     if !met && !job.has_ended()? {
-        havoc.leave();
         let error = Error::new(ErrorKind::Failed, "on this machine nobody of this user works on").on(&job.root);
         let advice = "start `flockwork coordinator` and `flockwork worker` on it first, or let `flockwork chaos --slots 4` do that";
         return Err(error.advise(advice));
@@ -113,11 +120,7 @@ fn rage(args: &Args, job: &Job, havoc: &mut Havoc<'_>, stop: &AtomicBool) -> Res
     say!("flockwork: chaos: the seed is {seed}; --seed {seed} draws the same times and choices again");
     let mischief =
         Mischief { kill_workers: args.kill_workers, stop: args.stop, kill_coordinator: args.kill_coordinator, lasts: args.lasts };
-    let raged = havoc.rage(&mut Schedule::new(mischief, seed), stop);
-    if raged.is_err() && args.slots.is_some() {
-        havoc.leave();
-    }
-    raged
+    havoc.rage(&mut Schedule::new(mischief, seed), stop)
 }
 
 /// Refuses a job of another user's, and one with nothing left to break.
@@ -133,6 +136,23 @@ fn check(job: &Job) -> Result<()> {
         return Err(error.advise("`flockwork verify` checks it; submit another one to be broken"));
     }
     Ok(())
+}
+
+/// Refuses here, once, what the coordinator and the worker that are to be started would refuse. Nothing is made here, so the umask stays.
+fn may_be_worked_on(job: &Job, trust: &Trust) -> Result<()> {
+    trust.examine(&job.root)?;
+    trust.check_output(&job.root, &job.spec.ask.output)
+}
+
+/// What was started for the chaos has left; so many processes that were started in the place of others are still there.
+fn words_of_interrupt(had_own: bool, again: usize) -> String {
+    match (had_own, again) {
+        (true, 0) => {
+            "interrupted; what was started here has left; `flockwork coordinator` and `flockwork worker` go on with the job".to_owned()
+        }
+        (true, _) => format!("interrupted; what --slots started has left; {again} processes that were started again stay with the job"),
+        (false, _) => format!("interrupted; the job goes on, and {again} processes that were started again stay with it"),
+    }
 }
 
 fn words_of(tally: &Tally) -> String {
@@ -241,8 +261,33 @@ fn parse_stop(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::chaos::line::VALUED;
     use crate::cli::fixture::Bench;
+
+    #[test]
+    fn the_options_of_workers_and_coordinators_are_known_where_their_command_lines_are_read() {
+        let whole = crate::cli::Cli::command();
+        let mut valued = BTreeSet::new();
+        for name in ["worker", "coordinator"] {
+            let command = whole.find_subcommand(name).expect("a command");
+            assert_eq!(command.get_positionals().count(), 1, "of {name}: the job");
+            let with_value = command.get_arguments().filter(|arg| !arg.is_positional() && arg.get_action().takes_values());
+            valued.extend(with_value.map(|arg| (arg.get_short(), arg.get_long().unwrap_or_default())));
+        }
+        assert_eq!(valued, BTreeSet::from(VALUED.map(|name| (None::<char>, name))));
+    }
+
+    #[test]
+    fn an_interrupt_tells_who_is_still_there() {
+        assert!(words_of_interrupt(true, 0).contains("what was started here has left"));
+        assert!(words_of_interrupt(true, 2).contains("what --slots started has left; 2 processes"));
+        assert!(words_of_interrupt(false, 2).contains("the job goes on, and 2 processes"));
+    }
 
     #[test]
     fn one_of_a_kind_is_told_as_one() {
