@@ -106,6 +106,17 @@ fn slots_that_are_typed_count_before_those_of_the_file() {
 }
 
 #[test]
+fn what_was_launched_for_a_job_goes_with_the_job() {
+    let farm = with_stand_ins();
+    farm.ok(&["run", "wc", "in", "--job", "job", "--slots", "1", "--quiet"]);
+    with(&farm, &[], &["launch", "job", "--slurm"]).ends_with(0);
+    farm.write("job/.launch/slurm-7.txt", "at work\n");
+    farm.ok(&["verify", "job"]);
+    farm.ok(&["clean", "job", "--all", "--yes"]);
+    assert!(!farm.has("job"));
+}
+
+#[test]
 fn the_batch_script_drains_before_the_time_limit_and_is_requeued() {
     let farm = with_stand_ins();
     let dawdle = super::stragglers::dawdle();

@@ -14,7 +14,7 @@ use crate::units::parse_time;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Alone it takes about 5 s, with a second machine about 20 s; a folder .flockwork-doctor-… exists in DIR meanwhile.\n\
+    after_help = "Alone it takes about 5 s, with a second machine about 20 s, more where calls are slow; .flockwork-doctor-… is in DIR meanwhile.\n\
                   Two machines: start `flockwork doctor DIR --peer` on one, then `flockwork doctor DIR` on the other, which prints the findings.\n\
                   Exit: 0 flockwork works here, whatever there is to advise; 1 it cannot, or DIR cannot be examined; 130 interrupted.\n\
                   Example: flockwork doctor /mnt/share; flockwork doctor /mnt/share --json | jq '.findings[] | select(.verdict != \"good\")'"
@@ -64,6 +64,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         std::thread::park();
     }
     let report = examined?;
-    super::print(&if args.json { format!("{}\n", report.json()) } else { report.text() })?;
+    super::print_if_read(&if args.json { format!("{}\n", report.json()) } else { report.text() })?;
     Ok(if report.can_run() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }

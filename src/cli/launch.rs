@@ -14,11 +14,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::farm::batch::Batch;
 use crate::farm::hosts::{self, Host};
 use crate::farm::{self, leaving::Until};
+use crate::job::layout::LAUNCH;
 use crate::say::say;
 use crate::units::{for_shell, for_terminal, on_one_line, plural, word_for_shell};
 
-/// Where the workers' words go, in the farm.
-const WORDS: &str = ".launch";
 /// Hosts that are talked to at once.
 const AT_ONCE: usize = 32;
 /// A host that has not answered after so long is given up.
@@ -87,7 +86,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let farm = std::path::absolute(&args.farm).map_err(|error| Error::io("cannot resolve", &args.farm, error))?;
     let program = program(args)?;
     let _ = farm::place(&farm)?;
-    let words = farm.join(WORDS);
+    let words = farm.join(LAUNCH);
     let batch = Batch { program: &program, farm: &farm, words: &words, options: &options, slots: args.slots, sbatch: &args.sbatch };
     let script = batch.script().map_err(|why| Error::new(ErrorKind::Usage, format!("cannot write the batch script: {why}")))?;
     // Also where the script is only printed: Slurm starts nothing whose words have no folder to go to.

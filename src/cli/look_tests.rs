@@ -257,6 +257,64 @@ fn a_whole_job_is_removed_but_nothing_foreign() {
 }
 
 #[test]
+fn a_removal_that_died_half_way_is_completed_by_another() {
+    // In the order in which they go.
+    let folders = ["log", "output", "shuffle", "workers", "expired", "failed", "done", "claimed", "pending", "phase"];
+    for half_way in 1..=folders.len() {
+        let bench = Bench::finished();
+        for folder in &folders[..half_way] {
+            std::fs::remove_dir_all(bench.path(folder)).expect("removed");
+        }
+        let job = bench.job();
+        assert!(clean::refuse_running(&job).is_ok(), "{half_way}");
+        let swept = clean::remove_all(&job).expect("removed");
+        assert!(swept.left.is_empty() && bench.root().symlink_metadata().is_err(), "{half_way}: {:?}", swept.left);
+    }
+    let bench = Bench::finished();
+    std::fs::remove_dir_all(bench.path("phase")).expect("removed");
+    assert!(clean::remove_data(&bench.job()).expect_err("half removed").to_string().contains("not ended"));
+}
+
+#[test]
+fn what_may_be_another_jobs_stays_in_a_shared_output_folder() {
+    let shared = tempfile::tempdir().expect("a temporary directory");
+    let attempts = shared.path().join(".attempts");
+    std::fs::create_dir(&attempts).expect("made");
+    let names = || {
+        let entries = std::fs::read_dir(&attempts).expect("listed").map(|entry| entry.expect("an entry").file_name());
+        let mut names: Vec<_> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.sort_unstable();
+        names
+    };
+    let mine = ["reduce-00000.a1@node7.4121.k3f", "reduce-00001.a1@node7.4121.k3f"];
+    let others = [".tmp-k3f-0", "reduce-00000.a1@node7.4121.zzz"];
+    let put = || mine.iter().chain(&others).for_each(|name| std::fs::write(attempts.join(name), "bytes").expect("written"));
+    let job_of = |bench: &Bench| {
+        std::fs::remove_dir_all(bench.path("output/.attempts")).expect("removed");
+        let mut job = bench.job();
+        job.spec.ask.output = shared.path().display().to_string();
+        job
+    };
+    let bench = Bench::finished();
+    let job = job_of(&bench);
+    put();
+    let swept = clean::remove_data(&job).expect("cleaned");
+    assert_eq!((names(), swept.spared, swept.left.len()), (others.map(str::to_owned).to_vec(), 2, 0), "its outputs do not lie there");
+    for output in ["mr-out-00000", "mr-out-00001"] {
+        std::fs::copy(bench.path("output").join(output), shared.path().join(output)).expect("copied");
+    }
+    put();
+    let swept = clean::remove_all(&job).expect("removed");
+    assert_eq!((names(), swept.spared), (vec![others[1].to_owned()], 1), "no draft there becomes an output any more");
+    assert!(bench.path("output").symlink_metadata().is_err() && swept.left.is_empty(), "{:?}", swept.left);
+    std::fs::remove_file(attempts.join(others[1])).expect("removed");
+    clean::remove_all(&job_of(&Bench::failed())).expect("removed");
+    assert!(attempts.is_dir(), "a job that did not finish there leaves the folder to others");
+    clean::remove_all(&job_of(&Bench::finished())).expect("removed");
+    assert!(!attempts.is_dir(), "one that did takes it away");
+}
+
+#[test]
 fn a_job_that_runs_is_not_removed() {
     let bench = Bench::planned();
     let error = clean::refuse_running(&bench.job()).map(drop).expect_err("a worker is there").to_string();

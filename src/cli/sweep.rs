@@ -25,6 +25,8 @@ pub(super) struct Swept {
     pub bytes: u64,
     /// What stays, and why.
     pub left: Vec<(PathBuf, String)>,
+    /// How many files stay because they may be another job's.
+    pub spared: u64,
 }
 
 /// True if `name` is one that flockwork gives in the job's directory `dir` (`.` for the job itself).
@@ -43,7 +45,7 @@ pub(super) fn is_ours(dir: &str, name: &str) -> bool {
         layout::OUTPUT => crate::eyes::output_number(name).is_some() || crate::eyes::is_segment_name(name),
         layout::ATTEMPTS => name.parse::<ClaimName>().is_ok(),
         // Events and the stderr of commands; and what apps keep.
-        layout::LOG | layout::MARKERS => !name.starts_with('.'),
+        layout::LOG | layout::MARKERS | layout::LAUNCH => !name.starts_with('.'),
         _ => name.parse::<TaskFile>().is_ok(),
     }
 }
@@ -64,6 +66,11 @@ pub(super) fn is_real_dir(path: &Path) -> bool {
 
 /// Removes the plain files in `dir` that are `ours`.
 pub(super) fn empty(dir: &Path, ours: &dyn Fn(&str) -> bool, swept: &mut Swept) {
+    empty_sparing(dir, ours, &|_| false, swept);
+}
+
+/// The same of a folder in which others have theirs, too: what is not `ours` and may be `theirs` stays, and is no fault.
+pub(super) fn empty_sparing(dir: &Path, ours: &dyn Fn(&str) -> bool, theirs: &dyn Fn(&str) -> bool, swept: &mut Swept) {
     match dir.symlink_metadata() {
         Ok(meta) if meta.is_dir() => {}
         Ok(_) => return swept.left.push((dir.to_owned(), "it is no folder".to_owned())),
@@ -80,6 +87,7 @@ pub(super) fn empty(dir: &Path, ours: &dyn Fn(&str) -> bool, swept: &mut Swept) 
         let path = dir.join(&name);
         match name.to_str() {
             Some(name) if ours(name) => remove_file(&path, swept),
+            Some(name) if theirs(name) => swept.spared += 1,
             Some(name) if name.starts_with(".nfs") || is_known_dir(dir, name) => {}
             _ => swept.left.push((path, "it is not flockwork's".to_owned())),
         }
@@ -88,7 +96,7 @@ pub(super) fn empty(dir: &Path, ours: &dyn Fn(&str) -> bool, swept: &mut Swept) 
 
 /// Folders of ours are emptied and removed one by one.
 fn is_known_dir(parent: &Path, name: &str) -> bool {
-    let known = layout::DIRS.contains(&name) || name == layout::ATTEMPTS || name == layout::MARKERS;
+    let known = layout::DIRS.contains(&name) || [layout::ATTEMPTS, layout::MARKERS, layout::LAUNCH].contains(&name);
     known && is_real_dir(&parent.join(name))
 }
 

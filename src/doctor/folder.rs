@@ -1,7 +1,8 @@
 //! The doctor's own folder: everything is tried in it, and it goes when the examination ends.
 //!
 //! It lies in the examined directory as `.flockwork-doctor-HOST.PID.CHANCE`. Its file `alive` is touched several times a second, so that a
-//! second machine tells a doctor at work from what a killed one left behind: by a stamp that changes, never by comparing clocks.
+//! second machine tells a doctor at work from what a killed one left behind: by a stamp that changes, never by comparing clocks. The doctor
+//! of the second machine touches `alive.peer` in the same way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::here;
 pub const PREFIX: &str = ".flockwork-doctor-";
 /// Touched for as long as the doctor lives; the last thing made, so where it is everything is.
 pub const ALIVE: &str = "alive";
+/// The same of the doctor that answers, once it is welcome.
+pub const ALIVE_PEER: &str = "alive.peer";
 /// How often.
 const BEAT: Duration = Duration::from_millis(300);
 
@@ -28,7 +31,7 @@ pub const DIRS: [&str; 12] =
 pub struct Folder {
     path: PathBuf,
     disk: RealDisk,
-    over: Arc<AtomicBool>,
+    beating: Option<Beating>,
 }
 
 impl Folder {
@@ -37,20 +40,12 @@ impl Folder {
         let path = dir.join(format!("{PREFIX}{}", here::new_name()));
         let fail = |error| Error::io("cannot make a folder in", dir, error);
         create(&path).map_err(fail)?;
-        let folder = Folder { disk: RealDisk::at(&path), path, over: Arc::default() };
-        let disk = &folder.disk;
+        let mut folder = Folder { disk: RealDisk::at(&path), path, beating: None };
         for dir in DIRS {
-            disk.make_dir(dir).map_err(fail)?;
+            folder.disk.make_dir(dir).map_err(fail)?;
         }
-        create::write_whole(disk, ALIVE, b"", Flush::OnNetwork).map_err(|error| Error::io("cannot write a file in", dir, error))?;
-        let (disk, over) = (folder.disk.clone(), Arc::clone(&folder.over));
-        // Not joined: a touch may hang for as long as the server does.
-        std::thread::spawn(move || {
-            while !over.load(Relaxed) {
-                let _ = disk.touch(ALIVE);
-                std::thread::sleep(BEAT);
-            }
-        });
+        let beating = Beating::begin(&folder.disk, ALIVE).map_err(|error| Error::io("cannot write a file in", dir, error))?;
+        folder.beating = Some(beating);
         Ok(folder)
     }
 
@@ -67,8 +62,36 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        self.over.store(true, Relaxed);
+        drop(self.beating.take());
         remove(&self.path);
+    }
+}
+
+/// A sign of life: a file that is touched for as long as this is held.
+pub struct Beating {
+    over: Arc<AtomicBool>,
+}
+
+impl Beating {
+    /// Makes `file`, and goes on touching it.
+    pub fn begin(disk: &RealDisk, file: &'static str) -> std::io::Result<Beating> {
+        create::write_whole(disk, file, b"", Flush::OnNetwork)?;
+        let beating = Beating { over: Arc::default() };
+        let (disk, over) = (disk.clone(), Arc::clone(&beating.over));
+        // Not joined: a touch may hang for as long as the server does.
+        std::thread::spawn(move || {
+            while !over.load(Relaxed) {
+                let _ = disk.touch(file);
+                std::thread::sleep(BEAT);
+            }
+        });
+        Ok(beating)
+    }
+}
+
+impl Drop for Beating {
+    fn drop(&mut self) {
+        self.over.store(true, Relaxed);
     }
 }
 
@@ -101,6 +124,12 @@ pub fn stamp(dir: &Path, name: &str) -> Option<i128> {
     let disk = RealDisk::at(dir);
     disk.refresh(name).ok()?;
     disk.look(&format!("{name}/{ALIVE}")).ok().map(|look| look.stamp)
+}
+
+/// The stamp of a sign of life in the doctor's folder `disk`, by a look that can be believed.
+pub fn sign_of_life(disk: &RealDisk, file: &str) -> Option<i128> {
+    disk.refresh(".").ok()?;
+    disk.look(file).ok().map(|look| look.stamp)
 }
 
 #[cfg(test)]

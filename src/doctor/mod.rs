@@ -1,8 +1,8 @@
 //! What a mount can do for flockwork: measured, judged, and told with advice.
 //!
-//! Contract: everything happens in a folder of the doctor's own in the examined directory, which goes when the examination ends. Alone it takes about
-//! five seconds, with a second machine about twenty. A mount that flockwork can run on is never failed: slow locks, late listings and missing
-//! notification are advice, for results rest on none of them.
+//! Contract: everything happens in a folder of the doctor's own in the examined directory, which goes when the examination ends. Alone it
+//! takes about five seconds, with a second machine about twenty; more where calls are slow. A mount that flockwork can run on is never failed:
+//! slow locks, late listings and missing notification are advice, for results rest on none of them.
 //!
 //! Reading order: `facts` (what is measured), `alone`, `pair`, `sight` (how), `verdict` and `mounts` (what it means; pure), `report` (how it is told).
 //!

@@ -1,13 +1,14 @@
 //! What two machines can prove together: who the other is, races, a lock, and what each sees of the other.
 //!
-//! The first doctor makes the folder and writes the findings; the peer answers. Every wait has an end, after which the findings say that the other was lost.
+//! The first doctor makes the folder and writes the findings; the peer answers. Each waits for the other while that shows a sign of life;
+//! every wait has an end, after which the findings say that the other was lost.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::alone::task_name;
 use super::facts::{Locks, Mount, Pair, Peer, Race, Sight};
-use super::folder;
+use super::folder::{self, ALIVE_PEER, Beating};
 use super::sight::{self, Lane};
 use super::talk::{Side, Talk};
 use crate::disk::real::RealDisk;
@@ -16,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::here;
 use crate::units::for_shell;
 
-/// How long one waits for the other's next word.
+/// How long the other may show no sign of life while one waits for its next word.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Names raced for by rename.
 const RENAMES: usize = 200;
@@ -68,10 +69,12 @@ pub fn lead(disk: &RealDisk, peer: Peer) -> Result<Pair> {
 /// The peer's part.
 pub fn answer(disk: &RealDisk) -> Result<()> {
     let talk = Talk::new(disk, "talk-main", Side::Peer, PATIENCE);
+    let fail = |error| Error::io("cannot write in", disk.root(), error);
+    let _beating = Beating::begin(disk, ALIVE_PEER).map_err(fail)?;
     let _ = lanes(disk, Side::Peer)?;
     let mine = race(&talk, "rename", RENAMES, |n| rename_one(disk, n, Side::Peer))?;
     drop(mine);
-    let draft = disk.draft("link", b"peer", Flush::OnNetwork).map_err(|error| Error::io("cannot write in", disk.root(), error))?;
+    let draft = disk.draft("link", b"peer", Flush::OnNetwork).map_err(fail)?;
     let _ = race(&talk, "link", LINKS, |n| link_one(disk, &draft, n))?;
     try_lock(&talk, disk)?;
     let () = talk.hear("goodbye")?;
@@ -183,58 +186,92 @@ impl From<Lock> for Tried {
     }
 }
 
-/// Finds a doctor at work in `dir` and introduces itself; gives its folder and name. A folder counts as alive once its stamp was seen to change.
+/// Finds a doctor at work in `dir` and introduces itself; gives its folder, once it is welcome there. A folder counts as alive once its
+/// stamp was seen to change.
 pub fn find(dir: &Path, me: &Peer, limit: Duration) -> Result<RealDisk> {
+    search(dir, me, limit, PATIENCE)
+}
+
+/// A doctor's folder that was seen.
+struct Seen {
+    name: String,
+    stamp: i128,
+    hello: Hello,
+}
+
+/// Who has said hello in a doctor's folder. The first talks with one: there is one `hello`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hello {
+    Nobody,
+    Me,
+    Another,
+}
+
+fn search(dir: &Path, me: &Peer, limit: Duration, patience: Duration) -> Result<RealDisk> {
     let begun = Instant::now();
-    let mut seen: Vec<(String, i128)> = Vec::new();
+    let mut seen: Vec<Seen> = Vec::new();
     loop {
         for name in folder::listed(dir).map_err(|error| Error::io("cannot list", dir, error))? {
             let Some(stamp) = folder::stamp(dir, &name) else { continue };
-            match seen.iter().find(|(known, _)| *known == name) {
-                None => seen.push((name, stamp)),
-                Some((_, first)) if *first != stamp => {
+            match seen.iter_mut().find(|known| known.name == name) {
+                None => seen.push(Seen { name, stamp, hello: Hello::Nobody }),
+                Some(known) if known.stamp != stamp => {
                     let disk = RealDisk::at(dir.join(&name));
-                    if greet(&disk, me)? {
+                    if known.hello != Hello::Me {
+                        known.hello = greet(&disk, me)?;
+                    }
+                    if known.hello == Hello::Me && is_welcomed(&disk, patience)? {
                         return Ok(disk);
                     }
+                    // Only what lives from now on counts: it may have fallen silent meanwhile, and may go on.
+                    known.stamp = folder::stamp(dir, &name).unwrap_or(stamp);
                 }
                 Some(_) => {}
             }
         }
         if begun.elapsed() >= limit {
-            let text = format!("waited {} s for a doctor on another machine in", limit.as_secs());
-            let error = Error::new(ErrorKind::Failed, text).on(dir);
-            let other = format!("start `flockwork doctor {}` there while this waits", for_shell(dir));
-            return Err(error.advise(format!("{other}; if one runs, the two machines do not see the same folder (compare `ls -a`)")));
+            return Err(nobody_welcomes(dir, &seen, limit));
         }
         std::thread::sleep(Duration::from_millis(150));
     }
 }
 
-/// True if this is the peer that the first talks with: there is one.
-fn greet(disk: &RealDisk, me: &Peer) -> Result<bool> {
+/// Says hello, unless somebody has.
+fn greet(disk: &RealDisk, me: &Peer) -> Result<Hello> {
     let bytes = serde_json::to_vec(me).expect("string keys only");
     // By link, for a second peer must not replace the first; a mount without links has a first doctor that says so and waits for nobody.
     match create::create_once(disk, "talk-main/hello.peer", &bytes) {
-        Ok(Created::Before) => return Ok(false),
-        Ok(Created::Now) => {}
-        Err(_) if disk.refresh(".").is_err() => return Ok(false),
-        Err(error) => return Err(Error::io("cannot answer in", disk.root(), error)),
+        Ok(Created::Now) => Ok(Hello::Me),
+        Ok(Created::Before) => Ok(Hello::Another),
+        Err(_) if disk.refresh(".").is_err() => Ok(Hello::Nobody),
+        Err(error) => Err(Error::io("cannot answer in", disk.root(), error)),
     }
-    let talk = Talk::new(disk, "talk-main", Side::Peer, PATIENCE);
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        match talk.try_hear::<()>("welcome") {
-            Ok(Some(())) => return Ok(true),
-            Ok(None) => {}
-            // It had ended before it heard.
-            Err(_) if disk.refresh(".").is_err() => return Ok(false),
-            Err(error) => return Err(error),
-        }
-        // Rarely, for the first is still measuring.
-        std::thread::sleep(Duration::from_millis(100));
+}
+
+/// Waits until the first has heard the hello; false where it ended before, or has fallen silent.
+fn is_welcomed(disk: &RealDisk, patience: Duration) -> Result<bool> {
+    // Looks rarely, for the first is still measuring: that may take it minutes.
+    match Talk::new(disk, "talk-main", Side::Peer, patience).wait_for::<()>("welcome", Duration::from_millis(100)) {
+        Ok(heard) => Ok(heard.is_some()),
+        // It had ended before it heard.
+        Err(_) if disk.refresh(".").is_err() => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(false)
+}
+
+fn nobody_welcomes(dir: &Path, seen: &[Seen], limit: Duration) -> Error {
+    let there = |hello: Hello| seen.iter().find(|known| known.hello == hello && folder::stamp(dir, &known.name).is_some());
+    if let Some(silent) = there(Hello::Me) {
+        let error = Error::new(ErrorKind::Failed, "waited in vain for an answer in").on(dir.join(&silent.name));
+        return error.because("no more came from its doctor").advise("it was ended, or its machine hangs; run both again");
+    }
+    if let Some(taken) = there(Hello::Another) {
+        let error = Error::new(ErrorKind::Failed, "cannot answer the doctor in").on(dir.join(&taken.name));
+        return error.because("another one has answered it").advise("wait for the end of those two, or end them; then run both again");
+    }
+    let error = Error::new(ErrorKind::Failed, format!("waited {} s for a doctor on another machine in", limit.as_secs())).on(dir);
+    let other = format!("start `flockwork doctor {}` there while this waits", for_shell(dir));
+    error.advise(format!("{other}; if one runs, the two machines do not see the same folder (compare `ls -a`)"))
 }
 
 #[cfg(test)]
@@ -251,5 +288,83 @@ mod tests {
         let error = find(dir.path(), &me, Duration::from_millis(700)).expect_err("nobody is there");
         assert!(error.to_string().contains("start `flockwork doctor"), "{error}");
         assert_eq!(std::fs::read_dir(&left).expect("listed").count(), 1, "nothing is written there");
+    }
+
+    /// A first doctor on its own machine: its folder and, for as long as the second is held, its sign of life.
+    fn first(dir: &Path) -> (RealDisk, Beating) {
+        let path = dir.join(format!("{}node7.1.x", folder::PREFIX));
+        std::fs::create_dir_all(path.join("talk-main")).expect("made");
+        let disk = RealDisk::at(path);
+        let beating = Beating::begin(&disk, folder::ALIVE).expect("it beats");
+        (disk, beating)
+    }
+
+    fn hears_hello(disk: &RealDisk) {
+        await_peer(disk, Duration::from_secs(60)).expect("listed").expect("it was greeted");
+    }
+
+    fn welcomes(disk: &RealDisk) {
+        Talk::new(disk, "talk-main", Side::First, PATIENCE).say("welcome", &()).expect("said");
+    }
+
+    #[test]
+    fn a_first_doctor_that_needs_long_alone_is_waited_for_beyond_limit_and_patience() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (disk, _beating) = first(dir.path());
+        let patience = Duration::from_secs(2);
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                hears_hello(&disk);
+                std::thread::sleep(patience * 3);
+                welcomes(&disk);
+            });
+            search(dir.path(), &introduction(&Mount::default(), 0.0), Duration::from_secs(5), patience).expect("welcome in the end")
+        });
+        assert_eq!(found.root(), disk.root());
+    }
+
+    #[test]
+    fn a_first_doctor_that_fell_silent_after_the_hello_is_welcome_when_it_goes_on() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (disk, beating) = first(dir.path());
+        let patience = Duration::from_secs(1);
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                hears_hello(&disk);
+                drop(beating);
+                std::thread::sleep(patience * 3);
+                let _beating = Beating::begin(&disk, folder::ALIVE).expect("it goes on");
+                std::thread::sleep(patience);
+                welcomes(&disk);
+            });
+            search(dir.path(), &introduction(&Mount::default(), 0.0), Duration::from_secs(20), patience).expect("welcome in the end")
+        });
+        assert_eq!(found.root(), disk.root());
+    }
+
+    #[test]
+    fn a_first_doctor_that_is_killed_after_the_hello_is_told_from_one_that_was_never_there() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (disk, beating) = first(dir.path());
+        let error = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                hears_hello(&disk);
+                drop(beating);
+            });
+            let me = introduction(&Mount::default(), 0.0);
+            search(dir.path(), &me, Duration::from_secs(5), Duration::from_secs(1)).expect_err("it is dead").to_string()
+        });
+        assert!(error.contains("node7.1.x: no more came from its doctor; it was ended"), "{error}");
+    }
+
+    #[test]
+    fn a_doctor_that_another_answers_is_left_to_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (disk, _beating) = first(dir.path());
+        create::write_whole(&disk, "talk-main/hello.peer", b"{}", Flush::OnNetwork).expect("written");
+        let me = introduction(&Mount::default(), 0.0);
+        let error = search(dir.path(), &me, Duration::from_secs(4), PATIENCE).expect_err("it has its peer").to_string();
+        assert!(error.contains("node7.1.x: another one has answered it; wait for the end"), "{error}");
+        assert_eq!(disk.read("talk-main/hello.peer", 9).expect("read"), b"{}", "it is not replaced");
     }
 }

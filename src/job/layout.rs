@@ -30,6 +30,8 @@ pub const ATTEMPTS: &str = ".attempts";
 pub const LOG: &str = "log";
 /// Files of apps that keep some (see [`crate::app::Context`]).
 pub const MARKERS: &str = "markers";
+/// What the workers say that `flockwork launch` has started, in a farm or a job.
+pub const LAUNCH: &str = ".launch";
 /// Locked by the live coordinator.
 pub const COORDINATOR_LOCK: &str = "coordinator.lock";
 /// The items of a job of commands (see [`crate::each`]), one behind the other.
