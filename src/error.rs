@@ -155,6 +155,9 @@ fn advice_for(cause: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as K;
     Some(match cause.kind() {
         K::NotFound => "check the path, and that the share is mounted on this machine",
+        K::IsADirectory => "it is a folder; name a file",
+        K::NotADirectory => "a part of the path is a file, not a folder",
+        K::AlreadyExists => "a file of that name is in the way",
         K::PermissionDenied => "check the owner and the permissions (ls -ld), and as which user this runs (id)",
         K::StorageFull => "free space on that file system; running jobs wait and go on by themselves",
         K::QuotaExceeded => "free space or raise the quota; running jobs wait and go on by themselves",
@@ -209,6 +212,20 @@ mod tests {
         let cause = io::Error::from(io::ErrorKind::PermissionDenied);
         let text = Error::io("cannot create", "/mnt/job/pending", cause).to_string();
         assert!(text.starts_with("cannot create /mnt/job/pending: permission denied; check the owner"), "{text}");
+    }
+
+    #[test]
+    fn what_is_another_thing_than_it_should_be_is_told_from_what_is_not_there() {
+        for (kind, advice) in [
+            (io::ErrorKind::NotFound, "check the path, and that the share is mounted on this machine"),
+            (io::ErrorKind::IsADirectory, "it is a folder; name a file"),
+            (io::ErrorKind::NotADirectory, "a part of the path is a file, not a folder"),
+            (io::ErrorKind::AlreadyExists, "a file of that name is in the way"),
+        ] {
+            let error = Error::io("cannot write", "a/b", io::Error::from(kind));
+            assert!(error.to_string().ends_with(&format!("; {advice}")), "{error}");
+            assert!(error.advise("or so").to_string().ends_with("; or so"), "who knows better says so");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn what_may_not_be_read_or_written_is_named_with_a_remedy() {
 fn a_wrong_command_line_exits_with_2_and_makes_nothing() {
     let farm = Farm::new();
     farm.write("a", "word\n");
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 22] = [
         (&[], "Usage"),
         (&["walk"], "walk"),
         (&["run"], "required"),
@@ -108,6 +108,9 @@ fn a_wrong_command_line_exits_with_2_and_makes_nothing() {
         (&["run", "wc", "a", "--split-size", "big"], "big"),
         (&["run", "wc", "a", "--split-lines", "0"], "0 is not in 1.."),
         (&["run", "wc", "a", "--lease", "10ms"], "the smallest lease is 1s"),
+        (&["run", "wc", "a", "--lease", "99999d"], "write at most 36600d"),
+        (&["run", "wc", "a", "--stall", "36601d"], "write at most 36600d"),
+        (&["each", "--lease", "36601d", "--", "true", ":::", "a"], "write at most 36600d"),
         (&["run", "wc", "a", "--shuffle", "xml"], "xml"),
         (&["worker", "job", "--slots", "none"], "none"),
     ];
@@ -115,6 +118,19 @@ fn a_wrong_command_line_exits_with_2_and_makes_nothing() {
         farm.run(args).fails_saying(2, &[part]);
     }
     assert_eq!(farm.names("."), ["a"]);
+}
+
+#[test]
+fn nothing_is_submitted_from_a_folder_whose_name_is_not_utf_8() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    farm.ok(&["submit", "wc", "a", "--job", "i"]);
+    for typed in ["submit wc $h/a --job $h/j", "submit wc $h/a --job $h/j --after $h/i", "each --submit --job $h/j -- true ::: a"] {
+        let script = format!("h=$PWD; odd=$(printf '.odd\\377'); mkdir -p \"$odd\" && cd \"$odd\" && exec \"$0\" {typed}");
+        farm.start_as("sh", &["-c", &script, FLOCKWORK])
+            .fails_saying(2, &["cannot submit a job from the folder", "its path is not UTF-8", "from another folder"]);
+    }
+    assert_eq!(farm.names("."), ["a", "i"], "not even an empty folder is left");
 }
 
 #[test]
@@ -212,6 +228,17 @@ fn a_coordinator_leaves_another_job_alone_that_takes_the_place_of_its_own() {
     assert!(farm.names("job/pending").is_empty(), "it issued nothing there");
     farm.ok(&["run", "wc", "books", "--job", "job", "-r", "9", "--lease", "1s"]);
     assert_eq!(farm.names("job/output").iter().filter(|name| name.starts_with("mr-out-")).count(), 9);
+}
+
+#[test]
+fn a_coordinator_ends_where_a_folder_that_is_no_job_takes_the_place_of_its_own() {
+    let farm = Farm::with_books();
+    farm.ok(&["submit", "wc", "books", "--job", "job", "--lease", "1s"]);
+    let coordinator = farm.start(&["coordinator", "job"]);
+    farm.wait_for_name("job/pending", "map-");
+    rustix::fs::rename(farm.path("job"), farm.path("gone")).expect("moved");
+    std::fs::create_dir(farm.path("job")).expect("made");
+    coordinator.fails_saying(1, &["no job any more in"]);
 }
 
 #[test]

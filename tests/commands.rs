@@ -1,8 +1,9 @@
 //! The commands that look at a job or steer it.
 
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-use super::common::{Farm, Program};
+use super::common::{FLOCKWORK, Farm, Program};
 use super::stragglers::dawdle;
 
 /// A coordinator and a worker.
@@ -50,7 +51,7 @@ fn what_is_written_to_stdout_by_its_path_replaces_nothing() {
     finished(&farm);
     for command in ["metrics job", "trace job", "report job"] {
         farm.write("out", "before\n");
-        farm.write("script", format!("{{ {} {command} -o /dev/stdout && echo; echo after; }} >> out", super::common::FLOCKWORK));
+        farm.write("script", format!("{{ {FLOCKWORK} {command} -o /dev/stdout && echo; echo after; }} >> out"));
         farm.start_as("sh", &["script"]).ends_with(0);
         let out = String::from_utf8(farm.read("out")).expect("UTF-8");
         assert!(out.starts_with("before\n") && out.ends_with("\nafter\n") && out.len() > 100, "{command}: {out}");
@@ -179,6 +180,17 @@ fn a_cancelled_job_ends_without_a_result_and_retry_lets_it_go_on() {
 }
 
 #[test]
+fn a_worker_of_an_ended_job_says_how_that_ended() {
+    let farm = Farm::new();
+    for (command, job, code, how) in [("true", "good", 0, "finished"), ("false", "bad", 1, "failed")] {
+        farm.run(&["each", "--job", job, "--quiet", "--", command, ":::", "a"]).ends_with(code);
+        let worker = farm.ok(&["worker", job, "--slots", "1"]);
+        assert_eq!(worker.stderr(), format!("flockwork: the job in {job} has ended: {how}\n"));
+        assert_eq!(farm.ok(&["worker", job, "--slots", "1", "--quiet"]).stderr(), "");
+    }
+}
+
+#[test]
 fn a_failed_job_is_tried_again_from_where_it_failed() {
     let farm = Farm::with_books();
     let oracle = farm.sequential("wc", &["books"]);
@@ -198,6 +210,55 @@ fn a_failed_job_is_tried_again_from_where_it_failed() {
 }
 
 #[test]
+fn what_lies_in_a_job_is_refused_with_the_jobs_name() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    farm.ok(&["run", "wc", "a", "--job", "jobs/count", "-r", "1", "--quiet"]);
+    let advice = "it lies in the job `jobs/count`: name that";
+    for command in ["status", "explain", "metrics", "report", "wait", "cat", "verify", "pause", "retry", "clean"] {
+        farm.run(&[command, "a"]).fails_saying(1, &["no job in a: it is a file; name the job's folder"]);
+        let output = "jobs/count/output/mr-out-00000";
+        farm.run(&[command, output]).fails_saying(1, &["no job in jobs/count/output/mr-out-00000: it is a file", advice]);
+        for folder in ["jobs/count/output", "jobs/count/pending"] {
+            farm.run(&[command, folder]).fails_saying(1, &[&format!("no job in {folder}"), advice]);
+        }
+        farm.run(&[command, "jobs/count/nothing"]).fails_saying(1, &["there is no such folder; `flockwork run` or"]);
+        farm.run(&[command, "jobs/count/../none"]).fails_saying(1, &["there is no such folder; `flockwork run` or"]);
+    }
+    let script = "cd jobs/count/output && exec \"$0\" cat mr-out-00000";
+    let job = farm.path("jobs/count").canonicalize().expect("it is there");
+    let from_within = farm.start_as("sh", &["-c", script, FLOCKWORK]);
+    from_within.fails_saying(1, &[&format!("it lies in the job `{}`: name that", job.display())]);
+    farm.ok(&["verify", "jobs/count"]);
+    std::fs::create_dir(farm.path("empty")).expect("made");
+    farm.ok(&["status", "empty"]);
+}
+
+/// The exit status of flockwork where nobody reads what it prints.
+fn unread(farm: &Farm, args: &[&str]) -> Option<i32> {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(FLOCKWORK);
+    command.args(args).current_dir(farm.path(".")).stdin(Stdio::null()).stdout(writer).stderr(Stdio::null());
+    command.status().expect("started").code()
+}
+
+#[test]
+fn the_exit_status_is_the_jobs_though_nobody_reads_what_is_printed() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    let run = ["run", "wc", "a", "--job", "good", "-r", "1", "--slots", "1", "--json"];
+    let each = ["each", "--job", "bad", "--slots", "1", "--json", "--", "false", ":::", "a"];
+    for _ in 0..2 {
+        assert_eq!((unread(&farm, &run), unread(&farm, &each)), (Some(0), Some(1)));
+    }
+    assert_eq!((unread(&farm, &["wait", "good", "--json"]), unread(&farm, &["wait", "bad", "--json"])), (Some(0), Some(1)));
+    farm.write("good/output/mr-out-00000", "words 1\n");
+    assert_eq!(unread(&farm, &["verify", "good"]), Some(1));
+    assert_eq!(unread(&farm, &["apps"]), Some(0), "where it says nothing more, it is a quiet success");
+}
+
+#[test]
 fn clean_drops_the_shuffle_and_keeps_the_outputs() {
     let farm = Farm::with_books();
     finished(&farm);
@@ -209,6 +270,72 @@ fn clean_drops_the_shuffle_and_keeps_the_outputs() {
     farm.ok(&["clean", "job", "--all"]);
     assert!(!farm.has("job"), "the whole job is gone: nobody is asked where stdin is no terminal");
     assert!(farm.has("books"), "and nothing else");
+}
+
+/// Submits or runs a job that shares its output folder with others.
+fn shares(farm: &Farm, command: &str, job: &str) -> Rc<Program> {
+    farm.run(&[command, "wc", "books", "--job", job, "-r", "3", "--output", "out"])
+}
+
+/// The reduce attempts of a job that were committed.
+fn reduces(farm: &Farm, job: &str) -> Vec<String> {
+    farm.names(&format!("{job}/done")).into_iter().filter(|name| name.starts_with("reduce-")).collect()
+}
+
+fn move_outputs_away(farm: &Farm) {
+    farm.names("out").iter().for_each(|name| std::fs::remove_file(farm.path(&format!("out/{name}"))).expect("moved away"));
+}
+
+#[test]
+fn clean_leaves_what_another_job_has_in_the_same_output_folder() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books", "-r", "3"]);
+    for job in ["first", "second"] {
+        shares(&farm, "submit", job).ends_with(0);
+        farm.write("out/mr-out-00000", "somebody's\n");
+        shares(&farm, "run", job).ends_with(1);
+        move_outputs_away(&farm);
+    }
+    farm.write("out/.attempts/.tmp-k3f-0", "of whom nobody can tell");
+    let second = reduces(&farm, "second");
+    assert!(reduces(&farm, "first").iter().chain(&second).all(|name| farm.has(&format!("out/.attempts/{name}"))), "both have some");
+    for args in [&["clean", "first"][..], &["clean", "first", "--all", "--yes"]] {
+        let said = farm.ok(args).stderr();
+        assert!(said.contains("files in first/../out/.attempts stay, for they may be another job's"), "{said}");
+        assert_eq!(farm.names("out/.attempts"), second, "{args:?}");
+        assert!(farm.has("out/.attempts/.tmp-k3f-0"), "{args:?}");
+    }
+    assert!(!farm.has("first"));
+    farm.ok(&["retry", "second"]);
+    shares(&farm, "run", "second").ends_with(0);
+    assert_eq!(reduces(&farm, "second"), second, "nothing had to be done again");
+    farm.same_bytes(&farm.ok(&["cat", "second"]).stdout(), &oracle, "second");
+    farm.ok(&["clean", "second", "--all", "--yes"]);
+    assert!(!farm.has("out/.attempts") && !farm.has("second"), "where it finished, no other job can");
+    assert_eq!(farm.names("out"), ["mr-out-00000", "mr-out-00001", "mr-out-00002"]);
+}
+
+#[test]
+fn clean_of_a_job_leaves_the_next_one_the_place_for_its_outputs() {
+    let farm = Farm::with_books();
+    let oracle = farm.sequential("wc", &["books", "-r", "3"]);
+    for job in ["first", "second"] {
+        shares(&farm, "submit", job).ends_with(0);
+    }
+    farm.ok(&["clean", "first", "--all", "--yes"]);
+    assert!(!farm.has("first") && farm.has("out/.attempts"));
+    shares(&farm, "run", "second").ends_with(0);
+    farm.same_bytes(&farm.ok(&["cat", "second"]).stdout(), &oracle, "second");
+}
+
+#[test]
+fn a_clean_that_died_before_it_removed_job_json_can_be_run_again() {
+    let farm = Farm::with_books();
+    finished(&farm);
+    std::fs::remove_dir_all(farm.path("job/phase")).expect("removed");
+    farm.run(&["clean", "job"]).fails_saying(1, &["cannot clean a job that has not ended: job", "`--all` removes"]);
+    farm.ok(&["clean", "job", "--all", "--yes"]);
+    assert!(!farm.has("job"));
 }
 
 #[test]

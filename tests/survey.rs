@@ -102,8 +102,10 @@ fn message(said: &str, home: &str) -> String {
     let seconds = regex::Regex::new(r"\d+\.\d+ s\b").expect("a pattern");
     let users = regex::Regex::new(r"user \d+").expect("a pattern");
     let bytes = regex::Regex::new(r"\d+(\.\d+)? (B|KiB|MiB|GiB)\b").expect("a pattern");
+    let stamps = regex::Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z").expect("a pattern");
     let help = said.find("\nUsage:").or_else(|| said.find("\nFor more information")).unwrap_or(said.len());
     let text = seconds.replace_all(&said[..help], "1.00 s").into_owned();
+    let text = stamps.replace_all(&text, "2026-11-22T18:21:37.123Z").into_owned();
     let text = bytes.replace_all(&users.replace_all(&text, "user 1000"), "64 KiB").into_owned();
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines.join("\n")

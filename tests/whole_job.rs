@@ -84,14 +84,47 @@ fn the_bytes_do_not_depend_on_how_the_input_is_split() {
 fn the_same_command_again_finds_the_job_finished() {
     let farm = Farm::with_books();
     let command = ["run", "wc", "books", "--job", "job"];
-    farm.ok(&command);
+    let first = farm.ok(&command).stderr();
+    assert!(first.starts_with("flockwork: job job\n") && !first.contains("already"), "{first}");
     let (oracle, before) = (farm.outputs("job"), farm.names("job/done"));
-    farm.ok(&command);
+    let again = farm.ok(&command).stderr();
+    assert!(again.starts_with("flockwork: the job in job had finished already (at 2"), "its first line says so: {again}");
+    assert!(again.contains("so nothing is run; to run it anew: `flockwork clean --all job`, or choose another --job"), "{again}");
+    assert_eq!(farm.ok(&[&command[..], &["--quiet"]].concat()).stderr(), "", "nothing is wrong");
     farm.finished_with("job", &oracle);
     assert_eq!(farm.names("job/done"), before, "nothing is done twice");
     farm.ok(&["coordinator", "job"]);
     farm.ok(&["worker", "job", "--slots", "1"]);
     farm.finished_with("job", &oracle);
+}
+
+#[test]
+fn of_a_job_that_is_submitted_again_it_is_told_when_it_has_ended() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    let said = || {
+        let submitted = farm.ok(&["submit", "wc", "a", "--job", "job", "-r", "1"]);
+        assert_eq!(submitted.stdout(), b"job\n", "scripts read where it is");
+        submitted.stderr()
+    };
+    assert_eq!([said(), said()], ["", ""], "it has not ended");
+    farm.ok(&["cancel", "job"]);
+    farm.run(&["coordinator", "job", "--quiet"]).ends_with(1);
+    let cancelled = said();
+    assert!(cancelled.starts_with("flockwork: the job in job was cancelled already (at 2"), "{cancelled}");
+    farm.ok(&["retry", "job"]);
+    assert_eq!(said(), "", "it is open again");
+    farm.ok(&["run", "wc", "a", "--job", "job", "-r", "1", "--quiet"]);
+    let finished = said();
+    assert!(finished.starts_with("flockwork: the job in job had finished already (at 2"), "{finished}");
+}
+
+#[test]
+fn a_job_with_the_longest_lease_that_may_be_asked_for_runs() {
+    let farm = Farm::new();
+    farm.write("a", "word\n");
+    farm.ok(&["run", "wc", "a", "--job", "job", "-r", "1", "--lease", "36600d", "--stall", "36600d", "--slots", "1"]);
+    farm.finished_with("job", b"word 1\n");
 }
 
 #[test]
@@ -112,7 +145,9 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
     assert!(!farm.has("job/phase/end"), "it was interrupted before its end");
     assert_eq!(farm.names("job/claimed"), [""; 0], "claims are given back");
     let before = farm.names("job/done");
-    farm.start_as(&program, &command).ends_with(0); // Where it is not slow.
+    let second = farm.start_as(&program, &command); // Where it is not slow.
+    second.ends_with(0);
+    assert!(!second.stderr().contains("already"), "it had not ended: {}", second.stderr());
     farm.finished_with("job", &oracle);
     let after = farm.names("job/done");
     assert!(before.iter().all(|name| after.contains(name)), "what was done stays done");

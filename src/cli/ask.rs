@@ -8,7 +8,7 @@ use crate::data::ShuffleForm;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ORDER_MAX;
 use crate::job::layout::OUTPUT;
-use crate::job::spec::{Ask, Bundle, REDUCES_MAX};
+use crate::job::spec::{Ask, Bundle, REDUCES_MAX, TIME_MS_MAX};
 use crate::units::{parse_size, parse_time};
 
 /// The app, its inputs and options.
@@ -175,7 +175,7 @@ pub(super) fn dir_or_new(named: Option<&Path>, app: &str) -> PathBuf {
 fn parse_option(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write it as key=value".to_owned()),
+        _ => Err("write it as key=value; it is an option of the app's, and where outputs go says --output".to_owned()),
     }
 }
 
@@ -200,13 +200,19 @@ fn parse_memory(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn parse_lease(text: &str) -> Result<Duration, String> {
-    let lease = parse_time(text)?;
+    let lease = not_too_long(parse_time(text)?)?;
     if lease < Duration::from_secs(1) { Err("the smallest lease is 1s: heartbeats come five times a lease".to_owned()) } else { Ok(lease) }
 }
 
 fn parse_stall(text: &str) -> Result<Duration, String> {
-    let stall = parse_time(text)?;
+    let stall = not_too_long(parse_time(text)?)?;
     if stall < Duration::from_secs(1) { Err("write at least 1s".to_owned()) } else { Ok(stall) }
+}
+
+/// Refuses what nobody would believe of a job that is there.
+fn not_too_long(time: Duration) -> Result<Duration, String> {
+    let most = Duration::from_millis(TIME_MS_MAX);
+    if time > most { Err(format!("write at most {}d, which is a hundred years", most.as_secs() / 86_400)) } else { Ok(time) }
 }
 
 fn parse_form(text: &str) -> Result<ShuffleForm, String> {

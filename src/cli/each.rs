@@ -13,16 +13,19 @@ use super::open::{self, Job};
 use super::run::{self, HereArgs};
 use super::submit::check_served;
 use crate::data::ShuffleForm;
+use crate::disk::real::RealDisk;
 use crate::each::APP;
 use crate::each::items::{Form, Items};
 use crate::each::orders::Orders;
 use crate::each::template::shown;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::end;
 use crate::job::layout::OUTPUT;
 use crate::job::plan::MAPS_MAX;
 use crate::job::spec::{Ask, Bundle, TIME_MS_MAX};
 use crate::say::say;
 use crate::units::parse_time;
+use crate::worker::slot::can_have_scratch;
 
 /// What separates the command from items typed behind it.
 const ITEMS_FOLLOW: &str = ":::";
@@ -104,8 +107,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             true => _ = open::submit_commands(&root, &ask, &items, &trust)?,
             false => open::submit_commands_later(&root, &ask, &items, &trust)?,
         }
+        super::submit::tell_ended(&root);
         super::print(&format!("{}\n", root.display()))?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if args.here.slots != Some(0) && !has_ended(&root) {
+        // Else every slot here would leave, and the job wait for others.
+        can_have_scratch()?;
     }
     let planned = open::submit_commands(&root, &ask, &items, &trust)?;
     drop(items);
@@ -117,6 +125,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         joblog::write(&Job::open(&root)?, path)?;
     }
     code
+}
+
+fn has_ended(root: &Path) -> bool {
+    end::load(&RealDisk::at(root), root).is_ok_and(|end| end.is_some())
 }
 
 fn usage(text: impl Into<String>) -> Error {

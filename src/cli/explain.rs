@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::open::{Job, refuse_farm};
+use super::open::{Job, is_seen_as_farm, refuse_farm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::explain;
-use crate::farm::{self, Place};
 use crate::units::json_for_terminal;
 
 #[derive(clap::Args)]
@@ -27,7 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    if args.job.is_dir() && farm::place(&args.job)? == Place::Farm {
+    if is_seen_as_farm(&args.job)? {
         return Err(refuse_farm(&args.job));
     }
     let job = Job::open(&args.job)?;

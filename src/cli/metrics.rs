@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::open::Job;
+use super::open::{Job, is_seen_as_farm};
 use super::outfile;
 use crate::error::Result;
 use crate::eyes::{self, metrics, status};
-use crate::farm::{self, Place};
 
 #[derive(clap::Args)]
 #[command(
@@ -27,7 +26,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let full = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
-    let text = if args.job.is_dir() && farm::place(&args.job)? == Place::Farm {
+    let text = if is_seen_as_farm(&args.job)? {
         let status = eyes::farm::look(&args.job)?;
         metrics::of_farm(|job| full(&args.job.join(job)), &status)
     } else {

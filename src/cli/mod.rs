@@ -1,16 +1,18 @@
 //! The command line: one file per command, each with its `Args` and its `run`. Data goes to stdout, words to stderr.
 //!
 //! Exit status: 0 finished; 1 the job failed or was cancelled, or could not be planned or opened; 2 the command line is wrong; 130 interrupted. A reader of
-//! stdout that went away (`flockwork cat JOB | head`) is a quiet success.
+//! stdout that went away (`flockwork cat JOB | head`) is a quiet success, unless the status tells how a job ended or what is wrong with it.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::each::template;
 use crate::engine::AppEntry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::say::say;
+use crate::units::cut;
 
 mod app_list;
 mod ask;
@@ -144,12 +146,12 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) if error.kind() == clap::error::ErrorKind::UnknownArgument && args.get(1).is_some_and(|name| name == "each") => {
+        Err(error) => {
+            let Some(tip) = tip(error.kind(), &args, apps) else { error.exit() };
             let _ = error.print();
-            say!("\n  tip: the command stands behind --, as in `flockwork each -- wc -c {{}} ::: a.txt b.txt`");
+            say!("\n  tip: {tip}");
             return ExitCode::from(USAGE);
         }
-        Err(error) => error.exit(),
     };
     let done = match cli.command {
         Command::Run(args) => run::run(args, apps),
@@ -185,6 +187,24 @@ fn main_from(apps: &[AppEntry], args: impl IntoIterator<Item = OsString>) -> Exi
     done.unwrap_or_else(|error| tell(&error))
 }
 
+/// What was most likely meant by a command line that is wrong, where nobody else says so.
+fn tip(kind: clap::error::ErrorKind, args: &[OsString], apps: &[AppEntry]) -> Option<String> {
+    use clap::error::ErrorKind as K;
+    let command = args.get(1)?.to_str()?;
+    match kind {
+        K::UnknownArgument if command == "each" => {
+            Some("the command stands behind --, as in `flockwork each -- wc -c {} ::: a.txt b.txt`".to_owned())
+        }
+        K::InvalidSubcommand if apps.iter().any(|entry| entry.name == command) => {
+            Some(format!("{command} is an app: `flockwork run {}`", cut(&template::shown(&args[1..]), TYPED_CHARS_TOLD)))
+        }
+        _ => None,
+    }
+}
+
+/// So much of what was typed is told.
+const TYPED_CHARS_TOLD: usize = 60;
+
 /// The program's name; also that of a user's own program, as far as its command line is told.
 const NAME: &str = "flockwork";
 
@@ -194,7 +214,7 @@ const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
 fn tell(error: &Error) -> ExitCode {
-    if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) {
+    if is_unread(error) {
         return ExitCode::SUCCESS;
     }
     say!("flockwork: {error}");
@@ -209,4 +229,14 @@ fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::io("cannot write to", "stdout", error))
+}
+
+/// The same where the exit status says more than what is printed: that nobody reads it changes nothing.
+fn print_if_read(text: &str) -> Result<()> {
+    print(text).or_else(|error| if is_unread(&error) { Ok(()) } else { Err(error) })
+}
+
+/// True where the reader of stdout went away.
+fn is_unread(error: &Error) -> bool {
+    error.io_kind() == Some(std::io::ErrorKind::BrokenPipe)
 }

@@ -1,5 +1,6 @@
 //! Opening a job: for the commands that look at one, and, with a check of who has a say in it, for those that act.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,12 +12,13 @@ use crate::each::items::Items;
 use crate::engine::AppEntry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::farm::{self, Place};
-use crate::job::layout::{OUTPUT, PHASE_END};
+use crate::job::layout::{JOB_JSON, OUTPUT, PHASE_END};
 use crate::job::plan::Plan;
 use crate::job::snapshot::Shape;
 use crate::job::spec::{self, Ask, Spec};
 use crate::job::trust::Trust;
 use crate::planner::{self, Planned};
+use crate::units::for_shell;
 
 /// An opened job.
 pub(super) struct Job {
@@ -32,6 +34,44 @@ pub(super) struct Job {
 fn is_farm(root: &Path) -> bool {
     let is_empty = root.read_dir().is_ok_and(|mut entries| entries.next().is_none());
     !is_empty && farm::place(root).is_ok_and(|place| place == Place::Farm)
+}
+
+/// Whether to look at `root` as a farm. An empty folder is one, unless it is a job's own.
+pub(super) fn is_seen_as_farm(root: &Path) -> Result<bool> {
+    if !root.is_dir() {
+        return Ok(false);
+    }
+    let place = farm::place(root).map_err(|error| name_job_above(error, root))?;
+    Ok(place == Place::Farm && (job_above(root).is_none() || is_farm(root)))
+}
+
+/// Refuses what is no folder. Where that cannot be told, a job may well be there.
+fn check_folder(root: &Path) -> Result<()> {
+    let refuse = |why: &'static str| Error::new(ErrorKind::NotThisJob, "no job in").on(root).because(why);
+    match root.metadata() {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(name_job_above(refuse("it is a file").advise("name the job's folder"), root)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(refuse("there is no such folder").advise("`flockwork run` or `flockwork submit` makes one"))
+        }
+        Err(error) => Err(Error::io("cannot open the job", root, error)),
+    }
+}
+
+/// That no job is there, with the job to name instead where it lies in one.
+fn name_job_above(error: Error, root: &Path) -> Error {
+    match job_above(root).filter(|_| error.kind() == ErrorKind::NotThisJob) {
+        Some(job) => error.advise(format!("it lies in the job `{}`: name that", for_shell(&job))),
+        None => error,
+    }
+}
+
+/// The job that `path` lies in, as it was typed where that is a part of it.
+fn job_above(path: &Path) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    let job = real.ancestors().skip(1).find(|folder| folder.join(JOB_JSON).is_file())?;
+    let is_it = |folder: &&Path| folder.canonicalize().is_ok_and(|folder| folder == job);
+    Some(path.ancestors().skip(1).find(is_it).unwrap_or(job).to_owned())
 }
 
 /// Who wants one job is told which there are.
@@ -52,14 +92,11 @@ impl Job {
 
     /// Opens the job at `root` to look at it; whose it is does not matter.
     pub fn open(root: &Path) -> Result<Job> {
-        if !root.is_dir() {
-            let error = Error::new(ErrorKind::NotThisJob, "no job in").on(root).because("there is no such folder");
-            return Err(error.advise("`flockwork run` or `flockwork submit` makes one"));
-        }
+        check_folder(root)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::at(root));
         let spec = spec::load(&*disk, root).map_err(|error| match error.kind() {
             ErrorKind::NotThisJob if is_farm(root) => refuse_farm(root),
-            _ => error,
+            _ => name_job_above(error, root),
         })?;
         Ok(Job { root: root.to_owned(), disk, spec })
     }

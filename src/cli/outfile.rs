@@ -78,13 +78,25 @@ fn target(what: What, path: &Path) -> Result<Target> {
         Err(_) => behind_links(path),
     };
     let dir = real.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !dir.is_dir() {
-        let error = refused(format!("there is no folder {}", dir.display()));
-        return Err(error.advise(format!("make it, or name another with {}", what.option)));
+    if let Some((why, remedy)) = no_folder(dir) {
+        return Err(refused(why).advise(format!("{remedy} with {}", what.option)));
     }
     match real.file_name().unwrap_or_default().to_str() {
         Some(name) => Ok(Target::File { dir: dir.to_owned(), name: name.to_owned() }),
         None => Err(refused("its name is not UTF-8".to_owned()).advise(format!("name another with {}", what.option))),
+    }
+}
+
+/// Why no file can be put in `dir`, and what to do about it; nothing where it is a folder.
+fn no_folder(dir: &Path) -> Option<(String, &'static str)> {
+    let shown = dir.display();
+    match dir.metadata() {
+        Ok(meta) if meta.is_dir() => None,
+        Ok(_) => Some((format!("{shown} is not a folder"), "name another")),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Some((format!("a part of {shown} is a file, not a folder"), "name another"))
+        }
+        Err(_) => Some((format!("there is no folder {shown}"), "make it, or name another")),
     }
 }
 

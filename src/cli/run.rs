@@ -10,7 +10,7 @@ use super::ask::{self, AppArgs, JobArgs, RecordArgs};
 use super::board::Notice;
 use super::open;
 use super::progress::Progress;
-use super::summary::words_of_end;
+use super::summary::{words_of_end, words_of_ended};
 use super::trust::{self, TrustArgs};
 use crate::coordinator::serve::{self, News};
 use crate::engine::AppEntry;
@@ -66,12 +66,12 @@ pub(super) struct HereArgs {
 
 /// Leads a planned job and works on it until its end. The command was given when it `started`.
 pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust, started: Instant) -> Result<ExitCode> {
-    let progress = Progress::start(root, how.quiet);
+    let before = end::load(&*planned.disk, root)?;
+    let progress = begin(root, before.as_ref(), how.quiet);
     if planned.maps == 0 {
         progress.say("nothing was found to work on, neither a line nor an item: the outputs will be empty");
     }
-    let ended_before = end::load(&*planned.disk, root)?.is_some();
-    let slots = if ended_before { Some(0) } else { how.slots }.unwrap_or_else(cores);
+    let slots = if before.is_some() { Some(0) } else { how.slots }.unwrap_or_else(cores);
     // They wait where the disk refuses, as the coordinator does that runs beside them.
     let supervisor = (slots > 0).then(|| Supervisor::start(root, slots, Voice::Quiet, Patience::Waits, trust::words(trust)));
     let leash = supervisor.as_ref().map(Supervisor::leash);
@@ -116,7 +116,7 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     if !how.quiet || end.error.is_some() {
-        say::text(&words_of_end(root, &end, (!ended_before).then(|| started.elapsed())));
+        say::text(&words_of_end(root, &end, before.is_none().then(|| started.elapsed())));
     }
     if how.json {
         print_end(&end)?;
@@ -124,10 +124,18 @@ pub(super) fn drive(root: &Path, planned: Planned, how: &HereArgs, trust: &Trust
     Ok(exit_of(&end))
 }
 
-/// How the job ended, as one JSON object on stdout.
+/// Begins to show the job. That it had ended `before` is the first thing said: who asks for it gets the outputs of that time.
+fn begin(root: &Path, before: Option<&End>, quiet: bool) -> Progress {
+    let Some(end) = before else { return Progress::start(root, quiet) };
+    let progress = Progress::silent(quiet);
+    progress.say(&words_of_ended(root, end));
+    progress
+}
+
+/// How the job ended, as one JSON object on stdout, whether anybody reads it or not.
 pub(super) fn print_end(end: &End) -> Result<()> {
     let json = serde_json::to_string(end).expect("an end has string keys only");
-    super::print(&format!("{}\n", json_for_terminal(&json)))
+    super::print_if_read(&format!("{}\n", json_for_terminal(&json)))
 }
 
 fn tell(progress: &Progress, root: &Path, news: &News<'_>) {

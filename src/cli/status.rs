@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::open::Job;
+use super::open::{Job, is_seen_as_farm};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::{self, status};
-use crate::farm::{self, Place};
 use crate::units::json_for_terminal;
 
 #[derive(clap::Args)]
@@ -28,7 +27,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    if args.job.is_dir() && farm::place(&args.job)? == Place::Farm {
+    if is_seen_as_farm(&args.job)? {
         if args.brief {
             let error = Error::new(ErrorKind::Usage, "--brief is of one job, and this is a farm:").on(&args.job);
             return Err(error.advise("name one of its jobs"));

@@ -5,12 +5,16 @@ use std::process::ExitCode;
 
 use super::ask::{self, AppArgs, JobArgs, RecordArgs};
 use super::open;
+use super::summary::words_of_ended;
 use super::trust::TrustArgs;
+use crate::disk::real::RealDisk;
 use crate::engine::AppEntry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::farm::{self, Place};
+use crate::job::end;
 use crate::job::spec::Ask;
 use crate::job::trust::Trust;
+use crate::say::say;
 
 #[derive(clap::Args)]
 #[command(after_help = "Exit: 0 written; 1 it could not be; 2 the command line is wrong.\n\
@@ -60,6 +64,14 @@ pub(super) fn submit(apps: &[AppEntry], root: &Path, ask: Ask, after: &[String],
     } else {
         open::submit_later(apps, root, &Ask { after: after.to_vec(), ..ask }, trust)?;
     }
+    tell_ended(root);
     super::print(&format!("{}\n", root.display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says so where the job had ended before: submitted again, it is not begun again. What cannot be looked at is not told.
+pub(super) fn tell_ended(root: &Path) {
+    if let Ok(Some(end)) = end::load(&RealDisk::at(root), root) {
+        say!("flockwork: {}", words_of_ended(root, &end));
+    }
 }

@@ -74,6 +74,17 @@ pub(super) fn words_of_end(root: &Path, end: &End, elapsed: Option<Duration>) ->
     lines.into_iter().map(|line| format!("flockwork: {line}\n")).collect()
 }
 
+/// What is said of a job that is asked for again when it has ended: the outputs are of that time, whatever became of the inputs since.
+pub(super) fn words_of_ended(root: &Path, end: &End) -> String {
+    let typed = for_shell(root);
+    let (how, advice) = match end.outcome {
+        Outcome::Finished => ("had finished already", format!("to run it anew: `flockwork clean --all {typed}`, or choose another --job")),
+        Outcome::Failed => ("had failed already", format!("`flockwork retry {typed}` gives it another chance")),
+        Outcome::Cancelled => ("was cancelled already", format!("`flockwork retry {typed}` lets it go on")),
+    };
+    format!("the job in {} {how} (at {}), so nothing is run; {advice}", root.display(), on_one_line(&end.at))
+}
+
 fn failed(root: &Path, end: &End) -> Vec<String> {
     let (typed, root) = (for_shell(root), root.display());
     let error = for_terminal(end.error.as_deref().unwrap_or("no reason is written down"));
@@ -278,5 +289,18 @@ mod tests {
         assert!(said.contains("failed: x\\u{1b}[2J") && said.contains("`flockwork retry 'my job'`"), "{said}");
         let cancelled = words_of_end(Path::new("j"), &End { outcome: Outcome::Cancelled, ..end() }, None);
         assert!(cancelled.contains("was cancelled"), "{cancelled}");
+    }
+
+    #[test]
+    fn of_a_job_that_had_ended_before_it_is_said_when_and_how_to_go_on() {
+        let cases = [
+            (Outcome::Finished, "had finished", "to run it anew: `flockwork clean --all 'my job'`, or choose another --job"),
+            (Outcome::Failed, "had failed", "`flockwork retry 'my job'` gives it another chance"),
+            (Outcome::Cancelled, "was cancelled", "`flockwork retry 'my job'` lets it go on"),
+        ];
+        for (outcome, how, advice) in cases {
+            let said = words_of_ended(Path::new("my job"), &End { outcome, at: "noon\x1b".to_owned(), ..end() });
+            assert_eq!(said, format!("the job in my job {how} already (at noon\\u{{1b}}), so nothing is run; {advice}"));
+        }
     }
 }

@@ -11,12 +11,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::open::Job;
+use super::open::{Job, is_seen_as_farm};
 use super::run::on_signals;
 use super::trust::TrustArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eyes::{farm as farm_eyes, status};
-use crate::farm::{self, Place};
 use crate::units::{json_for_terminal, parse_time};
 use screen::Screen;
 use view::{Seen, View};
@@ -89,7 +88,7 @@ fn without_keys(frame: &str) -> String {
 
 /// One look at whatever is there.
 fn look(path: &Path) -> Result<Seen> {
-    if path.is_dir() && farm::place(path)? == Place::Farm {
+    if is_seen_as_farm(path)? {
         return farm_eyes::look(path).map(Seen::Farm);
     }
     let job = Job::open(path)?;

@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     for note in report.notes.iter().filter(|_| !args.quiet) {
         let _ = writeln!(text, "note: {}: {}", on_one_line(&note.path), on_one_line(&note.what));
     }
-    super::print(&text)?;
+    super::print_if_read(&text)?;
     if !args.quiet {
         say!("flockwork: {}", verdict(&report));
     }

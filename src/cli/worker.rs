@@ -14,18 +14,19 @@ use crate::error::{Error, Result};
 use crate::farm::crew::{self, Crew, Left};
 use crate::farm::survey::Survey;
 use crate::farm::{self, Place};
+use crate::job::end;
 use crate::job::plan::Plan;
 use crate::job::spec::{self, Spec};
 use crate::job::trust::Trust;
 use crate::say::say;
-use crate::worker::slot::{Patience, Voice};
+use crate::worker::slot::{Patience, Voice, can_have_scratch};
 use crate::worker::supervisor::{Outcome, Supervisor};
 
 #[derive(clap::Args)]
 #[command(
     after_help = "Waits for a job that does not exist yet, and ends with it. In a farm (an empty folder, or one with a job in it) it stays, and works on every job there.\n\
                   SIGTERM gives claims back, a second one leaves at once. It leaves a minute before a Slurm allocation ends (SLURM_JOB_END_TIME).\n\
-                  Exit: 0 the job has ended or the worker was to leave; 1 the job cannot be worked on here.\n\
+                  Exit: 0 the job has ended, however it did, or the worker was to leave; 1 the job cannot be worked on here.\n\
                   Example, on any machine of the mount: flockwork worker /mnt/share/farm --slots 8 --idle 1h"
 )]
 pub(super) struct Args {
@@ -76,10 +77,21 @@ fn work_on_job(args: &Args, apps: &[AppEntry], trust: &Trust, reins: &Reins) -> 
     let disk = RealDisk::at(&args.job);
     let ask = spec::load(&disk, &args.job)?.ask;
     trust.check_output(&args.job, &ask.output)?;
-    if !ask.is_of_commands() {
+    let is_of_commands = ask.is_of_commands();
+    if !is_of_commands {
         engine::make(apps, &ask.app, &Options(ask.options))?;
     }
     let _ = Plan::map(&disk, &args.job)?;
+    // (what cannot be read is the slots' to say)
+    if let Ok(Some(end)) = end::load(&disk, &args.job) {
+        if !args.quiet {
+            say!("flockwork: the job in {} has ended: {}", args.job.display(), end.outcome.word());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if is_of_commands {
+        can_have_scratch()?;
+    }
     let slots = args.slots.unwrap_or_else(cores);
     let supervisor = Supervisor::start(&args.job, slots, voice(args), Patience::Ends, trust::words(trust));
     let leash = supervisor.leash();

@@ -96,6 +96,10 @@ pub fn can_enter(dir: &Path) -> Result<()> {
 pub(super) fn cannot_start(order: &Order<'_>, cause: io::Error) -> Error {
     let name = order.words.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
     let (kind, advice) = match errno(&cause) {
+        Some(Errno::NOENT) if name.contains(char::is_whitespace) => (
+            ErrorKind::App,
+            "it was given as one word: write it without quotes (`-- wc -c {}`), or for a line of the shell's `-- sh -c '...' sh {}`",
+        ),
         Some(Errno::NOENT) => (
             ErrorKind::App,
             "install it on every machine that works, or name it with its path (a script also needs the program in its first line)",
@@ -146,6 +150,16 @@ mod tests {
                 assert!(text.starts_with("cannot start `tool`: ") && text.contains(advice), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_command_in_one_word_is_not_to_be_installed() {
+        let words = ["wc -c f".into()];
+        let order = Order { words: &words, program: None, dir: None, env: &[], timeout: None };
+        let text = cannot_start(&order, Errno::NOENT.into()).to_string();
+        assert!(text.starts_with("cannot start `wc -c f`: No such file") && text.contains("; it was given as one word: "), "{text}");
+        let text = cannot_start(&order, Errno::ACCESS.into()).to_string();
+        assert!(text.contains("chmod +x"), "it is there: {text}");
     }
 
     #[test]

@@ -235,8 +235,13 @@ impl Ask {
     }
 }
 
-/// Makes the job's directories and `job.json`, or finds the same ask there already. `root` is only for messages.
+/// Makes the job's directories and `job.json`, or finds the same ask there already; refuses what could not be read back. `root` is only for
+/// messages.
 pub fn submit(disk: &dyn Disk, root: &Path, spec: &Spec) -> Result<(Spec, Created)> {
+    if let Some(fault) = spec.ask.fault() {
+        let error = Error::new(ErrorKind::Usage, "cannot submit such a job in").on(root).because(fault);
+        return Err(error.advise("whoever opened it would refuse it, too; ask for something within that"));
+    }
     for dir in DIRS {
         disk.make_dir(dir).map_err(|error| Error::io("cannot create the job's folder", root.join(dir), error))?;
     }
@@ -309,6 +314,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Spec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::real::RealDisk;
 
     /// As the first versions wrote it.
     const OLD: &str = r#"{"format":1,"id":"x","submitted":"then","cwd":"/","app":"wc","options":{},"inputs":["in"],"reduces":10,"split_bytes":1,
@@ -359,5 +365,25 @@ mod tests {
         let with = Ask { bundle: Bundle::AtMost(64), ..without.clone() };
         assert_eq!(with.differences(&without), [r#"`bundle` is {"at_most":64} there, not {"at_most":1}"#]);
         assert_eq!(without.differences(&with), [r#"`bundle` is {"at_most":1} there, not {"at_most":64}"#]);
+    }
+
+    #[test]
+    fn a_job_that_nobody_could_open_is_not_written() {
+        let spec = parse(OLD.as_bytes(), Path::new("job.json")).expect("an old job");
+        let of = |ask: Ask| Spec { ask, ..spec.clone() };
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = RealDisk::at(dir.path());
+        for (what, ask) in [
+            ("`lease_ms`", Ask { lease_ms: TIME_MS_MAX + 1, ..spec.ask.clone() }),
+            ("`stall_ms`", Ask { stall_ms: 0, ..spec.ask.clone() }),
+            ("`reduces`", Ask { reduces: REDUCES_MAX + 1, ..spec.ask.clone() }),
+        ] {
+            let error = submit(&disk, dir.path(), &of(ask)).expect_err("refused");
+            assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(what), "{error}");
+        }
+        assert_eq!(dir.path().read_dir().expect("a folder").count(), 0, "nothing is made");
+        let longest = of(Ask { lease_ms: TIME_MS_MAX, stall_ms: TIME_MS_MAX, ..spec.ask.clone() });
+        let (written, created) = submit(&disk, dir.path(), &longest).expect("submitted");
+        assert_eq!((load(&disk, dir.path()).expect("opened"), created), (written, Created::Now));
     }
 }

@@ -69,7 +69,12 @@ fn a_descriptor_is_written_to_where_it_stands_and_its_file_is_kept() {
 fn where_it_cannot_be_written_is_told_before_anything_is_run() {
     let farm = Farm::new();
     farm.write("file", "x");
-    for (path, part) in [("nowhere/log", "make it, or name another with --joblog"), (".", "it is a folder"), ("file/log", "--joblog")] {
+    for (path, part) in [
+        ("nowhere/log", "there is no folder nowhere; make it, or name another with --joblog"),
+        (".", "it is a folder"),
+        ("file/log", "file is not a folder; name another with --joblog"),
+        ("file/x/log", "a part of file/x is a file, not a folder; name another with --joblog"),
+    ] {
         let args = ["each", "--job", "job", "--joblog", path, "--", "sh", "-c", "echo x >> ran", ":::", "a"];
         farm.run(&args).fails_saying(1, &["cannot write the joblog to", part]);
     }

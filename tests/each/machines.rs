@@ -32,6 +32,30 @@ fn a_command_runs_in_its_folder_or_not_at_all() {
     assert_eq!(folders, [format!("{here}/cw"), format!("{here}/cw.gone")], "the first was in it when it was moved");
 }
 
+#[test]
+fn where_no_folder_for_temporary_files_is_nobody_works() {
+    let farm = Farm::new();
+    farm.write("tmp/x", "");
+    let tmp = format!("TMPDIR={}", farm.path("tmp").display());
+    let with_tmp = |args: &[&str]| farm.start_as("env", &[&[tmp.as_str(), FLOCKWORK], args].concat());
+    let script = "rm -rf \"$TMPDIR\"; echo $1";
+    farm.ok(&["each", "--submit", "--job", "job", "--", "sh", "-c", script, "sh", "{}", ":::", "a", "b"]);
+    let coordinator = farm.start(&["coordinator", "job", "--quiet"]);
+    let said = ["cannot create a folder for temporary files in ", "/tmp: No such file or directory", "set TMPDIR to one that is there"];
+    with_tmp(&["worker", "job", "--slots", "1", "--quiet"]).fails_saying(1, &said);
+    let ends = || ["done", "failed", "expired"].map(|folder| farm.names(&format!("job/{folder}")).len());
+    assert_eq!(ends(), [1, 0, 1], "the second was given back, and is nobody's error");
+    let worker = with_tmp(&["worker", "job", "--slots", "3", "--quiet"]);
+    worker.fails_saying(1, &said);
+    assert_eq!(worker.stderr().matches(said[0]).count(), 1, "it is said once, and not by each slot: {}", worker.stderr());
+    with_tmp(&["each", "--job", "new", "--", "true", ":::", "a"]).fails_saying(1, &said);
+    assert_eq!((ends(), farm.has("new")), ([1, 0, 1], false), "nothing was even claimed, or made");
+    farm.write("tmp/x", "");
+    with_tmp(&["worker", "job", "--slots", "1", "--quiet"]).ends_with(0);
+    coordinator.ends_with(0);
+    assert_eq!(cat(&farm, &[]), "a\nb\n");
+}
+
 /// A job whose folder is shut afterwards, and a worker of it.
 const SHUT: &str = r#"
 f=$(realpath "$1")
