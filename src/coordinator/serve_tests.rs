@@ -9,13 +9,10 @@ use crate::disk::sim::run::{SimDisk, What};
 use crate::disk::sim::state::DiskState;
 use crate::job::layout::{DIRS, JOB_JSON};
 use crate::job::log::Log;
-use crate::job::spec::Spec;
+use crate::job::spec::{Ask, Spec};
 
 fn coordinator(sim: &Arc<SimDisk>) -> Coordinator {
-    let asked = serde_json::json!({"app": "wc", "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
-        "lease_ms": 10_000, "max_errors": 4, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
-    let ask = serde_json::from_value(asked).expect("an ask");
-    let spec = Spec { format: 1, id: "x".to_owned(), submitted: String::new(), cwd: String::new(), ask };
+    let spec = Spec { format: 1, id: "x".to_owned(), submitted: String::new(), cwd: String::new(), ask: Ask::plain("wc") };
     let disk: Arc<dyn Disk> = Arc::new(sim.client("c"));
     let name: WorkerName = "c.1.x".parse().expect("a name");
     let log = Log::open(&*disk, &name);

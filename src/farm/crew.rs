@@ -387,7 +387,7 @@ impl Crew {
         self.survey.jobs().any(|(name, open)| {
             let is_barred = self.notes.get(name).is_some_and(|note| note.is_barred(now));
             let is_blocked = || matches!(may_start(&open.root, &open.spec.ask), Ok(Start::Blocked(_)));
-            !is_barred && (open.spec.ask.after.is_empty() || !is_blocked())
+            !is_barred && !is_blocked()
         })
     }
 

@@ -312,6 +312,16 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Spec> {
 }
 
 #[cfg(test)]
+impl Ask {
+    /// As little as can be asked of `app`, for tests.
+    pub(crate) fn plain(app: &str) -> Ask {
+        let asked = serde_json::json!({"app": app, "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
+            "lease_ms": 10_000, "max_errors": 4, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
+        serde_json::from_value(asked).expect("an ask")
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::disk::real::RealDisk;

@@ -12,7 +12,7 @@ use crate::engine::AppEntry;
 use crate::engine::input;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::end::{self, Attempts, End, Outcome};
-use crate::job::layout::{ATTEMPTS, OUTPUT, PHASE, PHASE_END, PHASE_MAP};
+use crate::job::layout::{ATTEMPTS, OUTPUT, PHASE, PHASE_END};
 use crate::job::spec::{self, Ask, Spec};
 use crate::units::stamp_utc;
 
@@ -66,8 +66,7 @@ pub fn may_start(root: &Path, ask: &Ask) -> Result<Start> {
 fn has_begun(root: &Path) -> Result<bool> {
     let disk = RealDisk::at(root);
     let names = disk.list(PHASE).map_err(|error| Error::io("cannot look into", root.join(PHASE), error))?;
-    let marks = [PHASE_MAP, PHASE_END].map(|path| path.rsplit_once('/').map_or(path, |(_, name)| name));
-    Ok(names.iter().any(|entry| marks.contains(&entry.name.as_str())))
+    Ok(names.iter().any(|entry| matches!(entry.name.as_str(), "map" | "end")))
 }
 
 /// The path of a job that is waited for, as short as it may be: `farm/clean` rather than `farm/count/../clean`.

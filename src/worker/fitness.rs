@@ -110,9 +110,7 @@ mod tests {
     }
 
     fn of(app: &str) -> Fitness {
-        let asked = serde_json::json!({"app": app, "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
-            "lease_ms": 10_000, "max_errors": 4, "max_lost": 16, "stall_ms": 600_000, "output": "output"});
-        Fitness::new(&serde_json::from_value(asked).expect("an ask"))
+        Fitness::new(&Ask::plain(app))
     }
 
     #[test]

@@ -249,16 +249,16 @@ impl Shared {
             if chest.claim.is_none() {
                 continue;
             }
-            if chest.path.is_some() && now.saturating_sub(chest.beaten) > self.lease {
+            let (is_silent, is_at_disk) = (now.saturating_sub(chest.beaten) > self.lease, chest.control.is_at_disk());
+            if chest.path.is_some() && is_silent {
                 chest.control.hold();
             }
             if chest.cancelled.is_some_and(|at| now.saturating_sub(at) > CANCEL_GRACE) {
                 (self.exit)(Exit::Restart);
             }
             let records = chest.control.records();
-            let is_long = wait.has_become_long(chest.control.is_at_disk() && records == chest.records, now, self.stall);
-            let is_excused = was_stopped || chest.control.is_at_disk() || now.saturating_sub(chest.beaten) > self.lease;
-            if records != chest.records || is_excused {
+            let is_long = wait.has_become_long(is_at_disk && records == chest.records, now, self.stall);
+            if records != chest.records || is_at_disk || is_silent || was_stopped {
                 (chest.records, chest.moved) = (records, now);
             } else if now.saturating_sub(chest.moved) > self.stall {
                 // Kept locked until the process ends: the working thread must not end it half-way through.
@@ -296,12 +296,6 @@ mod tests {
         panic!("{exit:?}")
     }
 
-    fn ask(lease_ms: u64, stall_ms: u64) -> Ask {
-        let asked = serde_json::json!({"app": "wc", "options": {}, "inputs": ["in"], "reduces": 1, "split_bytes": 1, "split_lines": null, "shuffle": "run",
-            "lease_ms": lease_ms, "max_errors": 4, "max_lost": 16, "stall_ms": stall_ms, "output": "output"});
-        serde_json::from_value(asked).expect("an ask")
-    }
-
     /// The one task that waits.
     fn claimed(disk: &dyn Disk, name: WorkerName) -> Claim {
         let attempt = "map-00000.a1".parse().expect("an attempt");
@@ -326,7 +320,7 @@ mod tests {
         ["pending", "claimed", "failed", "workers"].iter().for_each(|dir| disk.make_dir(dir).expect("made"));
         ["pending/map-00000.a1", "workers/w.1.x"].iter().for_each(|path| std::fs::write(dir.path().join(path), "{}\n").expect("written"));
         let name: WorkerName = "w.1.x".parse().expect("a name");
-        let heart = Heart::start(Arc::clone(&disk), &name, &ask(1_000, 2_000), stalled);
+        let heart = Heart::start(Arc::clone(&disk), &name, &Ask { lease_ms: 1_000, stall_ms: 2_000, ..Ask::plain("wc") }, stalled);
         let control = heart.start(claimed(&*disk, name));
         control.at_disk(|| std::thread::sleep(Duration::from_secs(4)));
         assert!(!STALLED.load(Relaxed), "the disk took its time");
@@ -345,7 +339,7 @@ mod tests {
         let sim = SimDisk::holding(state);
         let disk: Arc<dyn Disk> = Arc::new(sim.client("w"));
         let name: WorkerName = "w.1.x".parse().expect("a name");
-        let heart = Heart::start(Arc::clone(&disk), &name, &ask(3_600_000, 600_000), never);
+        let heart = Heart::start(Arc::clone(&disk), &name, &Ask { lease_ms: 3_600_000, ..Ask::plain("wc") }, never);
         let claim = claimed(&*disk, name);
         heart.leave();
         assert!(heart.is_leaving() && sim.has("claimed/map-00000.a1@w.1.x"), "it knows of none to be given back");
